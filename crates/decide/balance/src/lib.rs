@@ -1,0 +1,1 @@
+//! Which endpoint a request is sent to: round robin, weighted, P2C, ejection. Pure.

@@ -1,0 +1,1 @@
+//! What may be done again and how often: the retry budget. Pure.

@@ -1,0 +1,1 @@
+//! The registry's state: leases, overrides, deltas, self-preservation, merge from peers. Pure.

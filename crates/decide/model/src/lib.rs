@@ -1,0 +1,1 @@
+//! The file a person writes: typed model, JSON Schema, diagnostics, lowering. Pure.

@@ -1,0 +1,356 @@
+//! The lowered configuration of the gateway: values that can't be wrong, compared with `==`.
+//!
+//! `haechi-model` lowers the YAML file into these, `haechi-zuul` lowers Zuul's properties into these, and
+//! the gateway runs them. A reload is the difference between two [`GatewayConfig`]s.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use haechi_core::{RouteName, ServiceName};
+
+/// Everything the gateway does, at one generation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GatewayConfig {
+    /// Where it accepts, by name.
+    pub listeners: BTreeMap<String, Listener>,
+    /// What it does with a request. Order has no meaning: the most specific match wins.
+    pub routes: Vec<Route>,
+    /// Where requests go, by name as routes use it.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Where each request's line goes.
+    pub access_log: Option<AccessLog>,
+    /// Bounds on what a client may do.
+    pub limits: Limits,
+}
+
+/// A socket that accepts HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Address and port; port 0 lets the system choose (tests).
+    pub listen: SocketAddr,
+}
+
+/// A route: what it matches, what is changed, where it goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Unique name.
+    pub name: RouteName,
+    /// What a request must be for this route.
+    pub matches: Match,
+    /// Beats specificity: the higher one wins. 0 unless an import needs another system's order.
+    pub priority: i32,
+    /// Changes and checks on the way, in order.
+    pub filters: Vec<Filter>,
+    /// Where matched requests go.
+    pub action: Action,
+    /// Bounds in time.
+    pub timeouts: Timeouts,
+    /// What may be tried again.
+    pub retry: Retry,
+}
+
+/// All of these must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Match {
+    /// Host without port, lower case; `*.example.com` matches one or more labels in front.
+    pub host: Option<HostPattern>,
+    /// Path; nothing matches every path.
+    pub path: Option<PathPattern>,
+    /// One of these methods; empty is any.
+    pub methods: Vec<String>,
+    /// Every one of these headers.
+    pub headers: Vec<ValueMatch>,
+    /// Every one of these query parameters.
+    pub query: Vec<ValueMatch>,
+}
+
+/// A host to match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostPattern {
+    /// This host.
+    Exact(String),
+    /// Any host that ends with this, the dot included: `.example.com`.
+    Suffix(String),
+}
+
+/// A path to match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathPattern {
+    /// This path and no other.
+    Exact(String),
+    /// This path and all below it, whole segments: `/a` matches `/a` and `/a/b`, not `/ab`. No slash at the end.
+    Prefix(String),
+    /// Ant's patterns: `?` one character, `*` within a segment, `**` any number of segments.
+    Pattern(String),
+}
+
+/// A header or query parameter to match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueMatch {
+    /// Its name; header names are lower case.
+    pub name: String,
+    /// What it must be.
+    pub value: ValuePattern,
+}
+
+/// What a value must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValuePattern {
+    /// Present, whatever it is.
+    Present,
+    /// Not present.
+    Absent,
+    /// Exactly this.
+    Exact(String),
+    /// Starts with this.
+    Prefix(String),
+}
+
+/// One change or check on a request or response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Take this off the front of the path; what is left starts with `/`.
+    StripPrefix(String),
+    /// Put `to` in place of the prefix `from`.
+    RewritePrefix {
+        /// What the path starts with.
+        from: String,
+        /// What it starts with afterwards.
+        to: String,
+    },
+    /// Put this in place of the whole path; the query stays.
+    RewritePath(String),
+    /// Put this in place of the Host that the service sees.
+    RewriteHost(String),
+    /// Keep the client's Host. Without it and without `RewriteHost` the service sees its endpoint's authority.
+    KeepHost,
+    /// Set a request header (replaces it).
+    SetRequestHeader(String, String),
+    /// Remove a request header.
+    RemoveRequestHeader(String),
+    /// Set a response header (replaces it).
+    SetResponseHeader(String, String),
+    /// Remove a response header.
+    RemoveResponseHeader(String),
+    /// Don't send `X-Forwarded-*`, `Forwarded` and `Via` to the service.
+    NoForwardedHeaders,
+    /// Tell the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
+    ForwardedPrefix,
+}
+
+/// Where a matched request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To an endpoint of this service.
+    Service(ServiceName),
+    /// Answered here with this status and a short text, for example 404 for ignored patterns.
+    Respond {
+        /// HTTP status, 200 to 599.
+        status: u16,
+        /// Body, `text/plain`.
+        body: String,
+    },
+}
+
+/// Bounds in time for one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection to be made.
+    pub connect: Duration,
+    /// From the request being sent to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Without a byte moving in either direction while a body is under way.
+    pub idle: Duration,
+    /// From the request's head to the answer's end, retries included; zero is no bound.
+    pub request: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            first_byte: Duration::from_secs(15),
+            idle: Duration::from_secs(60),
+            request: Duration::ZERO,
+        }
+    }
+}
+
+/// What may be tried again on another endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub attempts: u8,
+    /// Also retry idempotent methods after bytes were sent (GET, HEAD, OPTIONS, TRACE, PUT, DELETE:
+    /// RFC 9110 §9.2.2). Without it only what no service can have accepted is tried again.
+    pub idempotent: bool,
+    /// Answers of an idempotent method that are tried again, for example 502 and 503. Empty is none.
+    pub statuses: Vec<u16>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 2, idempotent: true, statuses: Vec::new() }
+    }
+}
+
+/// A set of endpoints and how one is picked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Where its endpoints come from.
+    pub endpoints: Endpoints,
+    /// How one is picked.
+    pub balance: Balance,
+    /// When one is left out for a while.
+    pub ejection: Ejection,
+    /// Tokens for retries.
+    pub retry_budget: RetryBudget,
+    /// Bounds on connections.
+    pub connections: Connections,
+}
+
+/// Where endpoints come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// These.
+    Static(Vec<StaticEndpoint>),
+    /// Every address of this name, resolved again by its TTL while serving.
+    Dns {
+        /// Name to resolve.
+        host: String,
+        /// Port of every address.
+        port: u16,
+    },
+    /// Instances of this service in the registry's stream.
+    Registry(ServiceName),
+}
+
+/// One endpoint written in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticEndpoint {
+    /// Where.
+    pub address: SocketAddr,
+    /// Share relative to its peers; 100 is usual.
+    pub weight: u16,
+}
+
+/// How an endpoint is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The better of two drawn at random, by requests in flight and latency, over weight.
+    #[default]
+    P2c,
+    /// In turn, by weight, smoothly interleaved.
+    RoundRobin,
+    /// At random, by weight.
+    Random,
+}
+
+/// When an endpoint is left out on what the gateway itself saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ejection {
+    /// Whether it is done at all.
+    pub enabled: bool,
+    /// Consecutive soft failures (resets, timeouts) before an endpoint is left out. Refused connections, and
+    /// an endpoint that answered nobody since the attempt that timed out, leave at once.
+    pub consecutive: u32,
+    /// How long the first time; doubles each further time.
+    pub base: Duration,
+    /// At most this long.
+    pub max: Duration,
+}
+
+impl Default for Ejection {
+    fn default() -> Self {
+        Self { enabled: true, consecutive: 5, base: Duration::from_secs(1), max: Duration::from_secs(30) }
+    }
+}
+
+/// A token bucket fed by successes: each success adds `percent`/100 of a token, each retry takes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// Retries per 100 successes.
+    pub percent: u32,
+    /// Tokens that come by themselves each second, so that a quiet service can retry.
+    pub floor_per_second: u32,
+    /// Most tokens kept.
+    pub burst: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { percent: 20, floor_per_second: 10, burst: 100 }
+    }
+}
+
+/// Bounds on connections to a service, per worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Idle ones kept per endpoint.
+    pub idle_per_endpoint: u32,
+    /// An idle one is closed after this.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { idle_per_endpoint: 256, idle_timeout: Duration::from_secs(55) }
+    }
+}
+
+/// Where each request's line goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// A file, appended to; nothing is standard output.
+    pub path: Option<PathBuf>,
+    /// Its form.
+    pub format: LogFormat,
+}
+
+/// The form of the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds on what a client may do. Each is counted when it strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's head, its line included.
+    pub head_bytes: usize,
+    /// Header fields in a head, at most 128.
+    pub headers: usize,
+    /// Bytes of a request's target.
+    pub target_bytes: usize,
+    /// Bytes of a request's body; 0 is no bound.
+    pub body_bytes: u64,
+    /// Bytes of a chunk's extensions, and of all trailers of a body.
+    pub chunk_extra_bytes: usize,
+    /// Open client connections per listener, over all workers.
+    pub connections: usize,
+    /// For a request's head to arrive, from its first byte.
+    pub head_timeout: Duration,
+    /// For a client connection to stay idle between requests.
+    pub keep_alive: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32 << 10,
+            headers: 100,
+            target_bytes: 16 << 10,
+            body_bytes: 0,
+            chunk_extra_bytes: 8 << 10,
+            connections: 100_000,
+            head_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+        }
+    }
+}

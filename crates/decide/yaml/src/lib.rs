@@ -1,0 +1,1 @@
+//! A bounded YAML tree that knows line and column of everything in it. Pure.

@@ -1,0 +1,1 @@
+//! Zuul and Ribbon properties read as routes and services. Pure.

@@ -1,0 +1,1 @@
+//! What tests share: real parts on port 0, scripted peers.

@@ -1,0 +1,1 @@
+//! The config server, wire-compatible with Spring Cloud Config.

@@ -1,0 +1,1 @@
+//! The gateway: accept, read, match, pick, attempt, answer.

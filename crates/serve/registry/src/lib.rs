@@ -1,0 +1,1 @@
+//! The service registry, wire-compatible with Eureka.

@@ -1,0 +1,1 @@
+//! Eureka's wire forms, JSON and XML, and nothing else.

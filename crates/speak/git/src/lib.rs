@@ -1,0 +1,1 @@
+//! Git repositories read at a commit, without a work tree.

@@ -1,0 +1,1 @@
+//! Listeners, DNS, and telling the service manager.

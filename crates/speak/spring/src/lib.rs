@@ -1,0 +1,1 @@
+//! Spring Cloud Config's wire forms, ciphers and webhook forms, and nothing else.

@@ -1,0 +1,59 @@
+//! The server over real sockets.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haechi_web::{Handler, Limits, Request, Response, answer, client, serve};
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+struct Echo {
+    entered: Notify,
+    leave: Notify,
+}
+
+impl Handler for Echo {
+    async fn handle(&self, request: Request) -> Response {
+        if request.uri.path() == "/slow" {
+            self.entered.notify_one();
+            self.leave.notified().await;
+        }
+        answer::text(StatusCode::OK, format!("{} {}", request.method, request.body.len()))
+    }
+}
+
+async fn start(limits: Limits) -> (String, Arc<Echo>, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let echo = Arc::new(Echo { entered: Notify::new(), leave: Notify::new() });
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(serve(listener, Arc::clone(&echo), limits, stopped));
+    (base, echo, stop, task)
+}
+
+fn http() -> client::Client {
+    client::client(Duration::from_secs(5), Duration::from_secs(20)).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_within_the_limit_arrives_whole_and_a_larger_one_is_413() {
+    let (base, _echo, _stop, _task) = start(Limits { body_bytes: 100, ..Limits::default() }).await;
+    let answer = http().post(&base).body(vec![b'x'; 100]).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "POST 100");
+    let answer = http().post(&base).body(vec![b'x'; 101]).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_is_in_flight() {
+    let (base, echo, stop, task) = start(Limits::default()).await;
+    let slow = tokio::spawn(http().get(format!("{base}/slow")).send());
+    echo.entered.notified().await;
+    stop.send_replace(true);
+    echo.leave.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "GET 0");
+    task.await.unwrap();
+    assert!(http().get(&base).send().await.is_err(), "nothing accepts any more");
+}
