@@ -1,5 +1,25 @@
 //! Which route a request takes, and the lowered values of the gateway's configuration. Pure.
+//!
+//! The way through: [`NormalPath`] refuses or normalizes the path once, [`RouteTable`] finds the most specific
+//! route for it ([`Specificity`] says what that means), [`rewrite_path`] makes the path that is forwarded.
+//! Invariant: matching and forwarding see the same [`NormalPath`], never the bytes that arrived.
 
+mod ant;
 pub mod config;
+mod path;
+mod request;
+mod rewrite;
+mod specificity;
+mod table;
+mod tie;
+mod tree;
+mod valid;
 
+pub use ant::AntPattern;
 pub use config::GatewayConfig;
+pub use path::{BadPath, NormalPath, normal_literal};
+pub use request::{Headers, NoHeaders, RequestView};
+pub use rewrite::rewrite_path;
+pub use specificity::Specificity;
+pub use table::RouteTable;
+pub use valid::{Reason, Refused};
