@@ -1,1 +1,0 @@
-//! Measurements beside peers, printed as ratios.

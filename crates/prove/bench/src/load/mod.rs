@@ -1,0 +1,54 @@
+//! Load generators on one thread: closed loop (as fast as answers come) and open loop (at a given rate, with
+//! latency from the intended send time, so that a stall of the server is not hidden by the client's own wait).
+
+pub mod closed;
+pub mod connection;
+pub mod histogram;
+pub mod open;
+pub mod tally;
+
+use connection::{Answer, Failure};
+
+/// What to send and what must come back.
+pub trait Workload {
+    /// The request numbered `sequence` of the connection numbered `connection`; `scratch` is room to write it.
+    fn request<'a>(&'a self, connection: usize, sequence: u64, scratch: &'a mut Vec<u8>) -> &'a [u8];
+
+    /// Whether `answer` is right.
+    fn check(&self, answer: &Answer) -> Result<(), Failure>;
+}
+
+/// One GET, again and again.
+#[derive(Debug)]
+pub struct Get {
+    request: Vec<u8>,
+    length: Option<u64>,
+}
+
+impl Get {
+    /// A GET of `path` whose answers must be 200 and, when `length` is given, exactly that long.
+    pub fn new(host: &str, path: &str, length: Option<u64>) -> Self {
+        // What curl sends and no more: peers get an ordinary, small head.
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: haechi-bench\r\nAccept: */*\r\n\r\n");
+        Self { request: request.into_bytes(), length }
+    }
+}
+
+impl Workload for Get {
+    fn request<'a>(&'a self, _: usize, _: u64, _: &'a mut Vec<u8>) -> &'a [u8] {
+        &self.request
+    }
+
+    fn check(&self, answer: &Answer) -> Result<(), Failure> {
+        if answer.status != 200 {
+            return Err(Failure::Wrong(format!("status {}", answer.status)));
+        }
+        match self.length {
+            Some(length) if length != answer.body_len => {
+                Err(Failure::Wrong(format!("{} bytes, not {length}", answer.body_len)))
+            }
+            _ => Ok(()),
+        }
+    }
+}

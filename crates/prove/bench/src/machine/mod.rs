@@ -1,0 +1,6 @@
+//! The machine that measures: cores, processes, their CPU time and memory.
+
+pub mod child;
+pub mod cores;
+pub mod limits;
+pub mod usage;

@@ -1,0 +1,57 @@
+//! Measurements beside peers, printed as ratios: losses as well as wins.
+
+mod backend;
+mod error;
+mod gateway;
+mod load;
+mod machine;
+mod peers;
+mod report;
+mod single;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "haechi-bench", version, about = "Haechi measured beside its peers")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The static service that stands behind the gateways.
+    Backend(single::BackendOptions),
+    /// A load generator, closed loop or (with --rate) open loop.
+    Load(single::LoadOptions),
+    /// CPU time a request beside HAProxy and nginx.
+    Gateway(gateway::Options),
+}
+
+/// Haechi's program as cargo places it: beside this one.
+fn haechi_beside_this() -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    this.with_file_name("haechi")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let work = async {
+        match arguments.command {
+            Command::Backend(options) => single::backend(options).await,
+            Command::Load(options) => single::load(options).await,
+            Command::Gateway(options) => gateway::run(options).await,
+        }
+    };
+    match tokio::task::LocalSet::new().run_until(work).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("haechi-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! How figures are shown: tables in Markdown, ratios, pictures.
+
+pub mod stats;
+pub mod table;
