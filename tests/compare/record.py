@@ -10,6 +10,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
 
 import config  # noqa: E402
+import eureka  # noqa: E402
 import servers  # noqa: E402
 import setups  # noqa: E402
 
@@ -26,6 +27,13 @@ def config_answers(setup):
         return config.record(setup, f"http://127.0.0.1:{port}", repos)
 
 
+def eureka_answers():
+    """What Spring's Eureka Server answers."""
+    (port,) = servers.free_ports(1)
+    with servers.spring_registry(port, eureka.SPRING_OPTIONS, WORK / "spring-eureka"):
+        return eureka.record(f"http://127.0.0.1:{port}")
+
+
 def write(name, answers):
     path = HERE / "golden" / f"{name}.json"
     path.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
@@ -36,6 +44,8 @@ def main(wanted):
     for setup in config.REQUESTS:
         if not wanted or "config" in wanted or f"config:{setup}" in wanted:
             write(f"config-{setup}", config_answers(setup))
+    if not wanted or "eureka" in wanted:
+        write("eureka", eureka_answers())
 
 
 if __name__ == "__main__":
