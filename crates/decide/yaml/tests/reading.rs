@@ -105,7 +105,7 @@ fn a_billion_laughs_are_refused() {
     let mut text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for i in 1..12 {
         let previous = format!("*a{}, ", i - 1).repeat(10);
-        text += &format!("a{i}: &a{i} [{previous}]\n");
+        text = format!("{text}a{i}: &a{i} [{previous}]\n");
     }
     assert!(matches!(error(&text).kind, ErrorKind::TooManyNodes(_)));
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(100));

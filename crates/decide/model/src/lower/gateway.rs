@@ -1,0 +1,201 @@
+//! `gateway:` as a whole: its parts, and what can be wrong between them.
+
+use std::collections::BTreeMap;
+
+use haechi_core::{ServiceName, units};
+use haechi_route::config::{AccessLog, GatewayConfig, Limits, LogFormat, Route};
+use haechi_route::{Reason, RouteTable};
+
+use super::{At, Lower};
+use crate::diagnostic::Diagnostic;
+use crate::lowered::ZuulImport;
+use crate::raw;
+
+impl Lower<'_> {
+    pub(super) fn gateway(
+        &mut self,
+        raw: &raw::File,
+        at: At<'_>,
+    ) -> (Option<GatewayConfig>, Option<ZuulImport>) {
+        let Some(gateway) = &raw.gateway else {
+            if !raw.services.is_empty() {
+                let span = at.key("services").span();
+                let diagnostic =
+                    Diagnostic::warning("unused", span, "there are services and no gateway to use them");
+                self.report(diagnostic.help("add `gateway: { listeners: [ … ], routes: [ … ] }`"));
+            }
+            return (None, None);
+        };
+        let here = at.key("gateway");
+        let listeners = self.listeners(&gateway.listeners, here.key("listeners"));
+        let services = self.services(raw, &listeners, at);
+        let zuul = gateway.import.as_ref().and_then(|import| self.import(import, raw, here.key("import")));
+        let routes = self.routes(gateway, &services, here);
+        let lost_a_route = self.left_out.iter().any(|part| part.kind == "route");
+        if gateway.routes.is_empty() && zuul.is_none() && !lost_a_route {
+            let diagnostic = Diagnostic::warning("no-routes", here.span(), "the gateway has no routes");
+            self.report(diagnostic.help("every request is answered 404; add `routes` or `import`"));
+        }
+        // An imported route may use it, or one that is left out.
+        if zuul.is_none() && !lost_a_route {
+            self.unused_services(gateway, &services, at.key("services"));
+        }
+        let config = GatewayConfig {
+            listeners,
+            routes,
+            services,
+            access_log: gateway.access_log.as_ref().map(|log| self.access_log(log, here.key("access-log"))),
+            limits: self.limits(gateway.limits.as_ref(), here.key("limits")),
+        };
+        (Some(config), zuul)
+    }
+
+    /// The routes that can be served together.
+    fn routes(
+        &mut self,
+        gateway: &raw::Gateway,
+        services: &BTreeMap<ServiceName, haechi_route::config::Service>,
+        at: At<'_>,
+    ) -> Vec<Route> {
+        let mut routes = Vec::with_capacity(gateway.routes.len());
+        let mut places: Vec<At<'_>> = Vec::with_capacity(gateway.routes.len());
+        for (i, raw) in gateway.routes.iter().enumerate() {
+            let at = at.key("routes").item(i);
+            if let Some(route) = self.isolated("route", &raw.name.0, |lower| lower.route(raw, services, at)) {
+                routes.push(route);
+                places.push(at);
+            }
+        }
+        let (_, refused) = RouteTable::build(&routes);
+        for refused in &refused {
+            self.refused(refused, &routes, &places);
+        }
+        let mut index = 0;
+        routes.retain(|_| {
+            index += 1;
+            refused.iter().all(|refused| refused.route != index - 1)
+        });
+        routes
+    }
+
+    fn refused(&mut self, refused: &haechi_route::Refused, routes: &[Route], places: &[At<'_>]) {
+        let Some(at) = places.get(refused.route) else { return };
+        let place = |name: &str| {
+            let index = routes.iter().position(|route| route.name.as_str() == name)?;
+            places.get(index).map(|at| at.key("name").span())
+        };
+        let name = refused.name.as_str();
+        let diagnostic = match &refused.reason {
+            Reason::Tie { other, example } => {
+                let message = format!("routes `{name}` and `{other}` tie: both match {example}");
+                let mut diagnostic = Diagnostic::error("route-tie", at.key("match").span(), message)
+                    .label("as specific as the other")
+                    .help(
+                        "narrow one of them by host, path, method, header or query, or give one a `priority`; \
+                         the order in the file has no meaning",
+                    );
+                if let Some(span) = place(other.as_str()) {
+                    diagnostic = diagnostic.note(span, "the other route");
+                }
+                diagnostic
+            }
+            Reason::NameTaken => {
+                let message = format!("two routes are called `{name}`");
+                let mut diagnostic = Diagnostic::error("duplicate-name", at.key("name").span(), message)
+                    .help("give each route its own name");
+                if let Some(span) = place(name) {
+                    diagnostic = diagnostic.note(span, "first here");
+                }
+                diagnostic
+            }
+            reason @ (Reason::Path { .. } | Reason::PathTooLong) => {
+                let diagnostic =
+                    Diagnostic::error("bad-value", at.key("match").key("path").span(), reason.to_string());
+                diagnostic
+                    .help("no request with such a path is let in; write the path as the gateway sees it")
+            }
+            reason => Diagnostic::error("bad-value", at.key("match").span(), reason.to_string()),
+        };
+        self.leave_out("route", name, diagnostic);
+    }
+
+    fn unused_services(
+        &mut self,
+        gateway: &raw::Gateway,
+        services: &BTreeMap<ServiceName, haechi_route::config::Service>,
+        at: At<'_>,
+    ) {
+        for name in services.keys() {
+            if gateway.routes.iter().all(|route| route.service.as_deref() != Some(name.as_str())) {
+                let message = format!("service `{name}` is used by no route");
+                let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).span(), message);
+                self.report(diagnostic.help("name it in a route's `service`, or remove it"));
+            }
+        }
+    }
+
+    fn access_log(&mut self, raw: &raw::AccessLog, at: At<'_>) -> AccessLog {
+        let path = raw.path.as_ref().map(|path| self.path(path));
+        if let Some(folder) = path.as_ref().and_then(|p| p.parent()).filter(|f| !self.files.is_folder(f)) {
+            let message = format!("the folder {} doesn't exist", folder.display());
+            let diagnostic = Diagnostic::error("missing-file", at.key("path").span(), message);
+            self.report(diagnostic.help("make the folder, or name another one"));
+        }
+        let format = match raw.format.unwrap_or_default() {
+            raw::LogFormat::Text => LogFormat::Text,
+            raw::LogFormat::Json => LogFormat::Json,
+        };
+        AccessLog { path, format }
+    }
+
+    fn limits(&mut self, raw: Option<&raw::Limits>, at: At<'_>) -> Limits {
+        let default = Limits::default();
+        let Some(raw) = raw else { return default };
+        let limits = Limits {
+            head_bytes: self.size(raw.head.as_ref(), default.head_bytes as u64, at.key("head")) as usize,
+            headers: raw.headers.map_or(default.headers, usize::from),
+            target_bytes: self.size(raw.target.as_ref(), default.target_bytes as u64, at.key("target"))
+                as usize,
+            body_bytes: self.size(raw.body.as_ref(), default.body_bytes, at.key("body")),
+            chunk_extra_bytes: self.size(
+                raw.chunk_extra.as_ref(),
+                default.chunk_extra_bytes as u64,
+                at.key("chunk-extra"),
+            ) as usize,
+            connections: raw.connections.map_or(default.connections, |n| n as usize),
+            head_timeout: self.positive(
+                raw.head_timeout.as_ref(),
+                default.head_timeout,
+                at.key("head-timeout"),
+            ),
+            keep_alive: self.positive(raw.keep_alive.as_ref(), default.keep_alive, at.key("keep-alive")),
+        };
+        const HEADS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
+        if !HEADS.contains(&limits.head_bytes) {
+            let diagnostic = Diagnostic::error(
+                "out-of-range",
+                at.key("head").span(),
+                "a head of this size can't be served",
+            );
+            self.report(diagnostic.help("write a size from 1KiB to 1MiB"));
+        }
+        if limits.target_bytes > limits.head_bytes {
+            let written = if raw.target.is_some() { "target" } else { "head" };
+            let diagnostic = Diagnostic::error(
+                "contradiction",
+                at.key(written).span(),
+                "`target` is larger than `head`, which holds it",
+            );
+            self.report(diagnostic.help("make `target` smaller, or `head` larger"));
+        }
+        limits
+    }
+
+    fn size(&mut self, raw: Option<&raw::Size>, default: u64, at: At<'_>) -> u64 {
+        let Some(raw::Size(text)) = raw else { return default };
+        units::size(text).unwrap_or_else(|error| {
+            self.report(Diagnostic::error("bad-value", at.span(), error.to_string()));
+            default
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! `gateway.listeners`, and the ports of all parts together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use haechi_route::config::Listener;
+
+use super::{At, Lower};
+use crate::diagnostic::Diagnostic;
+use crate::{format, raw};
+
+impl Lower<'_> {
+    pub(super) fn listeners(&mut self, raw: &[raw::Listener], at: At<'_>) -> BTreeMap<String, Listener> {
+        let mut listeners = BTreeMap::new();
+        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+        for (i, raw) in raw.iter().enumerate() {
+            let name = raw.name.0.as_str();
+            let here = at.item(i);
+            if let Some(first) = first.get(name) {
+                let first = at.item(*first).key("name").span();
+                let message = format!("two listeners are called `{name}`");
+                self.report(
+                    Diagnostic::error("duplicate-name", here.key("name").span(), message)
+                        .note(first, "first here")
+                        .help("give each listener its own name")
+                        .leaving_out(format!("the second listener `{name}`")),
+                );
+                continue;
+            }
+            first.insert(name, i);
+            if self.was_left_out("listener", name) {
+                continue;
+            }
+            if let Some(listener) = self.isolated("listener", name, |lower| lower.listener(raw, here)) {
+                listeners.insert(name.to_owned(), listener);
+            }
+        }
+        listeners
+    }
+
+    fn listener(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Listener> {
+        let listen = format::listen_address(&raw.listen.0).ok()?;
+        if let Some(tls) = &raw.tls {
+            let before = self.diagnostics.len();
+            self.certificates(tls, at.key("tls").key("certificates"));
+            if self.diagnostics.len() == before {
+                // Serving HTTP in the clear on a port that was meant for TLS would be worse than not serving.
+                let message = "this version can't serve TLS yet";
+                let diagnostic = Diagnostic::error("not-yet", at.key("tls").span(), message);
+                self.report(
+                    diagnostic.help("remove `tls` to serve plain HTTP, for example behind a TLS terminator"),
+                );
+            }
+        }
+        Some(Listener { listen })
+    }
+
+    fn certificates(&mut self, tls: &raw::Tls, at: At<'_>) {
+        for (i, file) in tls.certificates.iter().enumerate() {
+            let path = self.path(file);
+            let at = at.item(i);
+            let Some(text) = self.readable(&path, "the certificate file", at) else { continue };
+            let has = |label: &str| {
+                text.contains(&format!("-----BEGIN {label}-----"))
+                    && text.contains(&format!("-----END {label}-----"))
+            };
+            let has_key = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"].into_iter().any(has);
+            let (message, help) = if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+                ("has a private key with a passphrase", "decrypt it: openssl pkey -in FILE -out FILE")
+            } else if !text.contains("-----BEGIN ") {
+                ("is not a PEM file", "convert it: openssl x509 -inform der -in FILE")
+            } else if !has("CERTIFICATE") {
+                (
+                    "holds no certificate",
+                    "put the certificate chain in front of the key: cat chain.pem key.pem",
+                )
+            } else if !has_key {
+                ("holds no private key", "put the key behind the certificates: cat chain.pem key.pem")
+            } else {
+                continue;
+            };
+            let message = format!("{} {message}", path.display());
+            self.report(Diagnostic::error("bad-certificate", at.span(), message).help(help));
+        }
+    }
+
+    /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.
+    pub(super) fn ports(&mut self, raw: &raw::File, at: At<'_>) {
+        let mut taken: Vec<(String, SocketAddr, At<'_>)> = Vec::new();
+        let gateway = at.key("gateway").key("listeners");
+        let listeners = raw.gateway.iter().flat_map(|gateway| &gateway.listeners).enumerate();
+        let parts = [
+            ("admin", raw.admin.as_ref().map(|part| &part.listen)),
+            ("registry", raw.registry.as_ref().map(|part| &part.listen)),
+            ("config", raw.config.as_ref().map(|part| &part.listen)),
+        ];
+        let mut all: Vec<(String, &raw::SocketAddress, At<'_>, Option<&str>)> = Vec::new();
+        for (name, listen) in parts {
+            all.extend(listen.map(|listen| (format!("`{name}`"), listen, at.key(name).key("listen"), None)));
+        }
+        all.extend(listeners.map(|(i, listener)| {
+            let name = listener.name.0.as_str();
+            (format!("listener `{name}`"), &listener.listen, gateway.item(i).key("listen"), Some(name))
+        }));
+        for (name, listen, at, listener) in all {
+            let Ok(address) = format::listen_address(&listen.0) else { continue };
+            let Some((other, _, other_at)) = taken.iter().find(|(_, other, _)| collide(*other, address))
+            else {
+                taken.push((name, address, at));
+                continue;
+            };
+            let message = format!("{name} and {other} both listen on port {}", address.port());
+            let diagnostic = Diagnostic::error("port-conflict", at.span(), message)
+                .note(other_at.span(), format!("{other} listens here"))
+                .help("give one of them another port");
+            match listener {
+                Some(listener) => self.leave_out("listener", listener, diagnostic),
+                None => self.report(diagnostic),
+            }
+        }
+    }
+}
+
+/// Whether two sockets can't both listen. `[::]` takes IPv4 as well.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port()
+        && a.port() != 0
+        && (a.ip() == b.ip()
+            || (a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4()))
+            || (b.ip().is_unspecified() && (b.is_ipv6() || a.is_ipv4())))
+}

@@ -1,0 +1,127 @@
+//! `gateway:` without its routes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Auth, Duration, FilePath, HttpUrl, Name, Route, Size, SocketAddress};
+
+/// The gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gateway {
+    /// Where it accepts requests.
+    #[schemars(length(min = 1))]
+    pub listeners: Vec<Listener>,
+    /// What it does with a request. The most specific match wins, whatever the order; a tie is an error.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Routes from elsewhere, beside those above.
+    pub import: Option<Import>,
+    /// A line for each request; without it none is written.
+    pub access_log: Option<AccessLog>,
+    /// Bounds on what a client may do.
+    pub limits: Option<Limits>,
+}
+
+/// A socket that accepts HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-isolated" = "listener"))]
+pub struct Listener {
+    /// Unique name.
+    pub name: Name,
+    /// Address and port; port 0 lets the system choose.
+    pub listen: SocketAddress,
+    /// Speaks TLS. This version checks the certificates and then leaves the listener out: it can't serve TLS yet.
+    pub tls: Option<Tls>,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tls {
+    /// PEM files, each with a certificate chain and its private key.
+    #[schemars(length(min = 1))]
+    pub certificates: Vec<FilePath>,
+}
+
+/// Routes from elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Import {
+    /// Routes from the `zuul.*` and `ribbon.*` properties of an application in a config server.
+    pub zuul: Option<ZuulImport>,
+}
+
+/// Zuul's routes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ZuulImport {
+    /// The application whose properties are read.
+    pub application: Name,
+    /// Profiles, the last one wins.
+    #[serde(default)]
+    #[schemars(extend("default" = ["default"]))]
+    pub profiles: Vec<String>,
+    /// Label; without it the config server's default one.
+    pub label: Option<String>,
+    /// URL of the config server; without it the one in this file.
+    pub uri: Option<HttpUrl>,
+    /// Basic authentication at the config server in `uri`.
+    pub auth: Option<Auth>,
+    /// Asks for changes this often; `0s` only when told to (`POST /refresh` on the admin port).
+    #[schemars(extend("default" = "0s"))]
+    pub refresh: Option<Duration>,
+}
+
+/// The access log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AccessLog {
+    /// A file, appended to; without it standard output.
+    pub path: Option<FilePath>,
+    /// Its form.
+    #[schemars(extend("default" = "text"))]
+    pub format: Option<LogFormat>,
+}
+
+/// The form of the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One line of text.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds on what a client may do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Limits {
+    /// A request's head, its line included.
+    #[schemars(extend("default" = "32KiB"))]
+    pub head: Option<Size>,
+    /// Header fields in a head.
+    #[schemars(range(min = 1, max = 128), extend("default" = 100))]
+    pub headers: Option<u16>,
+    /// A request's target: path and query.
+    #[schemars(extend("default" = "16KiB"))]
+    pub target: Option<Size>,
+    /// A request's body; `0B` is no bound.
+    #[schemars(extend("default" = "0B"))]
+    pub body: Option<Size>,
+    /// A chunk's extensions, and all trailers of a body.
+    #[schemars(extend("default" = "8KiB"))]
+    pub chunk_extra: Option<Size>,
+    /// Open client connections for each listener.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = 100_000))]
+    pub connections: Option<u32>,
+    /// For a request's head to arrive, from its first byte.
+    #[schemars(extend("default" = "10s"))]
+    pub head_timeout: Option<Duration>,
+    /// For a client connection to stay idle between requests.
+    #[schemars(extend("default" = "75s"))]
+    pub keep_alive: Option<Duration>,
+}

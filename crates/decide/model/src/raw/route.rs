@@ -1,0 +1,172 @@
+//! `gateway.routes`.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Duration, Host, HostPattern, Method, Name, PathPattern, PathText};
+
+/// A route: what it matches, what is changed, where it goes. Exactly one of `service` and `respond`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-isolated" = "route"))]
+pub struct Route {
+    /// Unique name.
+    pub name: Name,
+    /// What a request must be for this route; all of it must hold.
+    #[serde(rename = "match")]
+    pub matches: Match,
+    /// Beats specificity: the higher one wins.
+    #[schemars(range(min = -1_000_000, max = 1_000_000), extend("default" = 0))]
+    pub priority: Option<i32>,
+    /// Takes this off the front of the path before any filter. The route's path must begin with it.
+    pub strip_prefix: Option<PathText>,
+    /// Changes on the way, in order.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+    /// Bounds in time.
+    pub timeouts: Option<Timeouts>,
+    /// What may be tried again on another endpoint.
+    pub retry: Option<Retry>,
+    /// The service that gets the request.
+    pub service: Option<String>,
+    /// Answers here instead of asking a service.
+    pub respond: Option<Respond>,
+}
+
+/// What a request must be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Match {
+    /// Host without port; `*.example.com` matches one or more labels in front.
+    pub host: Option<HostPattern>,
+    /// `/a` is that path alone; `/a/**` is `/a` and everything below; `?`, `*` (within a segment) and `**` (any
+    /// segments) may stand anywhere else.
+    pub path: Option<PathPattern>,
+    /// One of these methods.
+    #[serde(default)]
+    pub methods: Vec<Method>,
+    /// Request headers: a value, or what the value must be.
+    #[serde(default)]
+    pub headers: IndexMap<String, ValueMatch>,
+    /// Query parameters: a value, or what the value must be.
+    #[serde(default)]
+    pub query: IndexMap<String, ValueMatch>,
+}
+
+/// What a header or query parameter must be: a text, exactly, or a condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ValueMatch {
+    /// Exactly this.
+    Exact(String),
+    /// A condition.
+    Condition(ValueCondition),
+}
+
+/// Exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ValueCondition {
+    /// Exactly this.
+    pub exact: Option<String>,
+    /// Starts with this.
+    pub prefix: Option<String>,
+    /// `true`: there, whatever it is. `false`: not there.
+    pub present: Option<bool>,
+}
+
+/// One change; exactly one key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Filter {
+    /// Takes this off the front of the path.
+    pub strip_prefix: Option<PathText>,
+    /// Puts another prefix in place of one.
+    pub rewrite_prefix: Option<RewritePrefix>,
+    /// Puts this in place of the whole path; the query stays.
+    pub rewrite_path: Option<PathText>,
+    /// Puts this in place of the Host that the service sees.
+    pub rewrite_host: Option<Host>,
+    /// Keeps the client's Host. Without it the service sees its endpoint's address.
+    pub keep_host: Option<bool>,
+    /// Sets a request header.
+    pub set_request_header: Option<HeaderValue>,
+    /// Removes a request header.
+    pub remove_request_header: Option<String>,
+    /// Sets a response header.
+    pub set_response_header: Option<HeaderValue>,
+    /// Removes a response header.
+    pub remove_response_header: Option<String>,
+    /// `false`: `X-Forwarded-*`, `Forwarded` and `Via` are not sent to the service.
+    pub forwarded_headers: Option<bool>,
+    /// Tells the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
+    pub forwarded_prefix: Option<bool>,
+}
+
+/// Another prefix in place of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RewritePrefix {
+    /// What the path begins with.
+    pub from: PathText,
+    /// What it begins with afterwards.
+    pub to: PathText,
+}
+
+/// A header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HeaderValue {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Bounds in time for one request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a connection to be made.
+    #[schemars(extend("default" = "1s"))]
+    pub connect: Option<Duration>,
+    /// From the request being sent to the first byte of the answer.
+    #[schemars(extend("default" = "15s"))]
+    pub first_byte: Option<Duration>,
+    /// Without a byte moving in either direction while a body is under way.
+    #[schemars(extend("default" = "60s"))]
+    pub idle: Option<Duration>,
+    /// From the request's head to the answer's end, retries included; `0s` is no bound.
+    #[schemars(extend("default" = "0s"))]
+    pub request: Option<Duration>,
+}
+
+/// What may be tried again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts in all, the first included; 1 is no retry.
+    #[schemars(range(min = 1, max = 10), extend("default" = 2))]
+    pub attempts: Option<u8>,
+    /// Also retries idempotent methods after bytes were sent. Without it only what no service can have accepted
+    /// is tried again.
+    #[schemars(extend("default" = true))]
+    pub idempotent: Option<bool>,
+    /// Answers to an idempotent method that are tried again, for example 502 and 503.
+    #[serde(default)]
+    #[schemars(inner(range(min = 400, max = 599)))]
+    pub statuses: Vec<u16>,
+}
+
+/// An answer that the gateway gives itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Respond {
+    /// HTTP status.
+    #[schemars(range(min = 200, max = 599))]
+    pub status: u16,
+    /// Body, sent as `text/plain`.
+    #[schemars(extend("default" = ""))]
+    pub body: Option<String>,
+}
