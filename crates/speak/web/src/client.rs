@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use reqwest::{Client, Error, StatusCode, Url};
+pub use reqwest::{Client, Error, Response as Answer, StatusCode, Url};
 
 /// A client that keeps connections, follows no redirects (an answer from elsewhere is a surprise), and gives
 /// up on a connection after `connect` and on a whole exchange after `request`.

@@ -1,0 +1,92 @@
+//! The endpoints.
+
+mod apps;
+mod body;
+mod instance;
+pub(crate) use instance::REPLICATION;
+mod negotiate;
+mod page;
+mod peer;
+mod refusal;
+mod route;
+mod status;
+mod vips;
+
+use std::sync::Arc;
+
+use haechi_web::{Handler, Request, Response, answer};
+use http::{HeaderValue, Method, StatusCode, header};
+
+use crate::listing::Which;
+use crate::shared::Shared;
+use negotiate::Wanted;
+use refusal::Refusal;
+use route::{Resource, Routed};
+
+/// Answers requests from the shared state.
+pub(crate) struct Service(pub Arc<Shared>);
+
+impl Handler for Service {
+    async fn handle(&self, request: Request) -> Response {
+        let head_only = request.method == Method::HEAD;
+        let mut response = respond(&self.0, &request).await;
+        if head_only {
+            *response.body_mut() = answer::full(bytes::Bytes::new());
+        }
+        response
+    }
+}
+
+async fn respond(shared: &Shared, request: &Request) -> Response {
+    let segments = match request.segments() {
+        Ok(segments) => segments,
+        Err(error) => return Refusal::from(error).into(),
+    };
+    let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
+    match route::route(method, &segments) {
+        Routed::To(resource) => to(shared, request, resource).await.unwrap_or_else(Response::from),
+        Routed::NotFound => answer::text(StatusCode::NOT_FOUND, "no such resource\n"),
+        Routed::NotAllowed(allowed) => {
+            let mut response =
+                answer::text(StatusCode::METHOD_NOT_ALLOWED, format!("allowed here: {allowed}\n"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+            response
+        }
+    }
+}
+
+async fn to(shared: &Shared, request: &Request, resource: Resource<'_>) -> Result<Response, Refusal> {
+    // The pages and the overrides have one form each.
+    match resource {
+        Resource::Dashboard => return Ok(page::dashboard(shared)),
+        Resource::LastN => return Ok(page::last_n(shared)),
+        Resource::Overrides => return Ok(status::overrides(shared)),
+        _ => {}
+    }
+    let Some(wanted) = Wanted::of(&request.headers) else {
+        let text = "application/json and application/xml are to be had\n";
+        return Ok(answer::text(StatusCode::NOT_ACCEPTABLE, text));
+    };
+    match resource {
+        Resource::Apps => Ok(apps::listing(shared, Which::Full, wanted).await),
+        Resource::Delta => Ok(apps::listing(shared, Which::Delta, wanted).await),
+        Resource::App(app) => Ok(apps::one(shared, app, wanted)),
+        Resource::Register(app) => apps::register(shared, request, app, wanted).await,
+        Resource::Instance(app, id) => Ok(instance::get(shared, app, id, wanted)),
+        Resource::InstanceById(id) => Ok(instance::get_by_id(shared, id, wanted)),
+        Resource::Renew(app, id) => instance::renew(shared, request, (app, id), wanted),
+        Resource::Cancel(app, id) => Ok(instance::cancel(shared, request, (app, id), wanted).await),
+        Resource::SetStatus(app, id) => instance::set_status(shared, request, (app, id), wanted, false).await,
+        Resource::DeleteStatus(app, id) => {
+            instance::set_status(shared, request, (app, id), wanted, true).await
+        }
+        Resource::Metadata(app, id) => instance::metadata(shared, request, (app, id), wanted).await,
+        Resource::Vip(vip) => Ok(vips::listing(shared, vip, false, wanted)),
+        Resource::SecureVip(vip) => Ok(vips::listing(shared, vip, true, wanted)),
+        Resource::Batch => peer::batch(shared, request).await,
+        Resource::Status => Ok(status::status(shared, wanted)),
+        Resource::Dashboard | Resource::LastN | Resource::Overrides | Resource::Asg => {
+            Ok(answer::text(StatusCode::BAD_REQUEST, "there are no auto scaling groups here\n"))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From method and path to a resource.
+
+use http::Method;
+
+/// What is asked for. Names are decoded and in the case in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource<'a> {
+    Apps,
+    Delta,
+    App(&'a str),
+    Register(&'a str),
+    Instance(&'a str, &'a str),
+    InstanceById(&'a str),
+    Renew(&'a str, &'a str),
+    Cancel(&'a str, &'a str),
+    SetStatus(&'a str, &'a str),
+    DeleteStatus(&'a str, &'a str),
+    Metadata(&'a str, &'a str),
+    Vip(&'a str),
+    SecureVip(&'a str),
+    Batch,
+    Status,
+    Asg,
+    Overrides,
+    Dashboard,
+    LastN,
+}
+
+/// What a method and a path lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routed<'a> {
+    To(Resource<'a>),
+    NotFound,
+    /// With the methods that are allowed.
+    NotAllowed(&'static str),
+}
+
+/// Finds the resource. Both prefixes lead to the same: Spring's `/eureka` and Netflix's `/eureka/v2`.
+pub(crate) fn route<'a>(method: &Method, segments: &'a [String]) -> Routed<'a> {
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        [] => only(method, &Method::GET, Resource::Dashboard),
+        ["lastn"] => only(method, &Method::GET, Resource::LastN),
+        ["serverinfo", "statusoverrides"] | ["eureka", "serverinfo", "statusoverrides"] => {
+            only(method, &Method::GET, Resource::Overrides)
+        }
+        ["eureka", "v1" | "v2", rest @ ..] | ["eureka", rest @ ..] => eureka(method, rest),
+        _ => Routed::NotFound,
+    }
+}
+
+fn eureka<'a>(method: &Method, rest: &[&'a str]) -> Routed<'a> {
+    match *rest {
+        ["apps"] => only(method, &Method::GET, Resource::Apps),
+        ["apps", "delta"] => only(method, &Method::GET, Resource::Delta),
+        ["apps", app] => match *method {
+            Method::GET => Routed::To(Resource::App(app)),
+            Method::POST => Routed::To(Resource::Register(app)),
+            _ => Routed::NotAllowed("GET, HEAD, POST"),
+        },
+        ["apps", app, id] => match *method {
+            Method::GET => Routed::To(Resource::Instance(app, id)),
+            Method::PUT => Routed::To(Resource::Renew(app, id)),
+            Method::DELETE => Routed::To(Resource::Cancel(app, id)),
+            _ => Routed::NotAllowed("GET, HEAD, PUT, DELETE"),
+        },
+        ["apps", app, id, "status"] => match *method {
+            Method::PUT => Routed::To(Resource::SetStatus(app, id)),
+            Method::DELETE => Routed::To(Resource::DeleteStatus(app, id)),
+            _ => Routed::NotAllowed("PUT, DELETE"),
+        },
+        ["apps", app, id, "metadata"] => only(method, &Method::PUT, Resource::Metadata(app, id)),
+        ["instances", id] => only(method, &Method::GET, Resource::InstanceById(id)),
+        ["vips", vip] => only(method, &Method::GET, Resource::Vip(vip)),
+        ["svips", vip] => only(method, &Method::GET, Resource::SecureVip(vip)),
+        ["peerreplication", "batch"] => only(method, &Method::POST, Resource::Batch),
+        ["status"] => only(method, &Method::GET, Resource::Status),
+        ["asg", _, "status"] => only(method, &Method::PUT, Resource::Asg),
+        _ => Routed::NotFound,
+    }
+}
+
+fn only<'a>(method: &Method, allowed: &Method, resource: Resource<'a>) -> Routed<'a> {
+    if method == allowed {
+        return Routed::To(resource);
+    }
+    Routed::NotAllowed(match *allowed {
+        Method::GET => "GET, HEAD",
+        Method::POST => "POST",
+        _ => "PUT",
+    })
+}

@@ -1,0 +1,4 @@
+//! The JSON forms (`EurekaJacksonCodec`).
+
+pub mod read;
+pub(crate) mod write;
