@@ -1,1 +1,11 @@
-//! What tests share: real parts on port 0, scripted peers.
+//! What tests share: scripted services and clients on port 0. They read HTTP with a parser of their own, so that
+//! a mistake in the gateway's is seen and not shared.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that can't go on should stop")]
+
+mod client;
+mod message;
+mod service;
+
+pub use client::Client;
+pub use message::{Message, parse_messages};
+pub use service::{Connection, Service};

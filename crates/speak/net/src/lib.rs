@@ -1,1 +1,4 @@
 //! Listeners, DNS, and telling the service manager.
+
+pub mod listen;
+pub mod notify;

@@ -1,0 +1,227 @@
+//! From the bytes of an answer to what is sent to the client.
+//!
+//! As with requests, all of it happens without waiting, on bytes that are still where they were read.
+
+use haechi_http::{
+    BadResponse, Body, HeadLimits, HeadSlots, Known, ResponseFraming, ResponseHead, Version, write_chunk,
+    write_last_chunk,
+};
+
+use crate::failure::Failure;
+use crate::prepare::RequestFacts;
+use crate::route::FieldEdits;
+
+/// Bounds on a service's head. Services are trusted more than clients, but not without end.
+pub(crate) const RESPONSE_LIMITS: HeadLimits =
+    HeadLimits { head_bytes: 60 << 10, fields: 128, target_bytes: 0 };
+
+/// Bytes of chunk extensions and trailers in one answer.
+const RESPONSE_EXTRAS: usize = 64 << 10;
+
+/// How the body is framed for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// As it comes: its length was announced.
+    Plain,
+    /// In chunks.
+    Chunked,
+    /// To an HTTP/1.0 client, by closing the connection.
+    UntilClose,
+}
+
+/// An answer under way to the client.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: u16,
+    pub body: Body,
+    pub frame: Frame,
+    /// Whether the body was read to its end.
+    pub done: bool,
+    /// Whether the client's connection is used again afterwards.
+    pub keep_client: bool,
+    /// Whether the service's connection may be used again.
+    pub keep_service: bool,
+    /// Bytes of the body.
+    pub body_bytes: u64,
+}
+
+/// What the bytes of a service's head turned out to be.
+pub(crate) enum Begun {
+    /// The head is not all there.
+    Incomplete,
+    /// An interim answer, written to the output for a client that understands it. This many bytes were used.
+    Interim(usize),
+    /// The head of the final answer, written to the output. This many bytes were used.
+    Final(Answer, usize),
+    /// The service agreed to switch protocols; the head was written to the output.
+    Switched(usize),
+}
+
+/// What a client may be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub facts: &'a RequestFacts,
+    pub edits: &'a FieldEdits,
+    /// Whether the client's connection may be used again, as far as the gateway is concerned.
+    pub may_keep: bool,
+}
+
+/// Reads the head of an answer and writes the client's to `out`.
+pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Result<Begun, BadAnswer> {
+    let mut slots = HeadSlots::new();
+    let facts = context.facts;
+    let Some(head) = ResponseHead::parse(input, &mut slots, &RESPONSE_LIMITS, facts.is_head)? else {
+        return Ok(Begun::Incomplete);
+    };
+    if head.status == 101 {
+        if !facts.upgrade || head.upgrade.is_none() {
+            return Err(BadAnswer::UnaskedUpgrade);
+        }
+        write_switch(&head, context.edits, out);
+        return Ok(Begun::Switched(head.len));
+    }
+    if head.is_interim() {
+        // RFC 9110 §15.2: HTTP/1.0 has no interim answers.
+        if facts.version == Version::Http11 {
+            write_interim(&head, out);
+        }
+        return Ok(Begun::Interim(head.len));
+    }
+    let frame = match head.framing {
+        ResponseFraming::None | ResponseFraming::Length(_) => Frame::Plain,
+        // A body that ends with the connection is given chunks, so that the client can tell its end from a cut.
+        _ if facts.version == Version::Http11 => Frame::Chunked,
+        _ => Frame::UntilClose,
+    };
+    let body = Body::of_response(head.framing, RESPONSE_EXTRAS);
+    let answer = Answer {
+        status: head.status,
+        done: body.is_empty(),
+        body,
+        frame,
+        keep_client: facts.keep_alive && context.may_keep && frame != Frame::UntilClose,
+        keep_service: head.keep_alive,
+        body_bytes: 0,
+    };
+    write_final(&head, &answer, context, out);
+    Ok(Begun::Final(answer, head.len))
+}
+
+/// Why an answer is not passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BadAnswer {
+    Head(BadResponse),
+    UnaskedUpgrade,
+}
+
+impl From<BadResponse> for BadAnswer {
+    fn from(refusal: BadResponse) -> Self {
+        Self::Head(refusal)
+    }
+}
+
+impl From<BadAnswer> for Failure {
+    fn from(bad: BadAnswer) -> Self {
+        match bad {
+            BadAnswer::Head(refusal) => Self::Response(refusal),
+            BadAnswer::UnaskedUpgrade => Self::UnaskedUpgrade,
+        }
+    }
+}
+
+impl Answer {
+    /// Reads the body on from `input`, whose bytes go to the client as they are. Returns how many bytes of the
+    /// input belong to it.
+    #[inline]
+    pub fn read_plain(&mut self, input: &[u8]) -> usize {
+        debug_assert!(self.frame == Frame::Plain);
+        if self.done {
+            return 0;
+        }
+        // A plain body is a length or nothing, which can't be malformed.
+        let Ok(piece) = self.body.read(input) else { return 0 };
+        self.done = piece.done;
+        self.body_bytes += piece.consumed as u64;
+        piece.consumed
+    }
+
+    /// Reads the body on from `input` and writes it, framed for the client, to `out`. Returns how many bytes of
+    /// the input belong to it.
+    pub fn read_framed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let mut taken = 0;
+        while !self.done && taken < input.len() {
+            let piece = self.body.read(&input[taken..]).map_err(Failure::ResponseBody)?;
+            taken += piece.consumed;
+            self.done = piece.done;
+            self.body_bytes += piece.data.len() as u64;
+            match self.frame {
+                Frame::Chunked => write_chunk(out, piece.data),
+                Frame::Plain | Frame::UntilClose => out.extend_from_slice(piece.data),
+            }
+        }
+        if taken > 0 && self.done && self.frame == Frame::Chunked {
+            write_last_chunk(out);
+        }
+        Ok(taken)
+    }
+
+    /// The service closed the connection. Returns whether that ends the body as it should.
+    pub fn end_of_connection(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.done || !matches!(self.body, Body::UntilClose) {
+            return self.done;
+        }
+        self.done = true;
+        if self.frame == Frame::Chunked {
+            write_last_chunk(out);
+        }
+        true
+    }
+}
+
+fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, out: &mut Vec<u8>) {
+    write_status(head, out);
+    // A length is the body's, or tells what HEAD or 304 would have had; 204 has none (RFC 9110 §8.6).
+    let has_length = head.status != 204;
+    copy_fields(head, out, |name| !context.edits.drops(name), has_length);
+    out.extend_from_slice(&context.edits.added);
+    if answer.frame == Frame::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if !answer.keep_client {
+        out.extend_from_slice(b"Connection: close\r\n");
+    } else if context.facts.version == Version::Http10 {
+        out.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_interim(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    write_status(head, out);
+    copy_fields(head, out, |_| true, false);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_switch(head: &ResponseHead<'_>, edits: &FieldEdits, out: &mut Vec<u8>) {
+    write_status(head, out);
+    copy_fields(head, out, |name| !edits.drops(name), false);
+    out.extend_from_slice(&edits.added);
+    out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
+    out.extend_from_slice(head.upgrade.unwrap_or_default());
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
+fn write_status(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn copy_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>, wanted: impl Fn(&str) -> bool, has_length: bool) {
+    head.copy_fields(out, |field, known| match known {
+        Known::ContentLength => has_length,
+        known if known.is_hop_by_hop() => false,
+        _ => !head.nominated.has(field.name) && wanted(field.name),
+    });
+}

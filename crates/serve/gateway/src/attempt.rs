@@ -1,0 +1,217 @@
+//! One try to get an answer from one endpoint: connect or reuse, send, wait for the head.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use tokio::net::TcpStream;
+
+use crate::answer::{self, Answer, Begun, Context, Frame};
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::retry::{Failed, Reached};
+use crate::service::{Picked, Service};
+use crate::upstream::Upstream;
+
+/// Interim answers before the final one, at most. A service needs one or two.
+const MAX_INTERIM: u8 = 16;
+
+/// What an attempt led to.
+#[derive(Debug)]
+pub(crate) enum Attempted {
+    /// The final answer's head was sent to the client, with what was there of its body.
+    Answer(Answer),
+    /// The service switched protocols. These bytes came after its head.
+    Switched(Vec<u8>),
+    /// An answer that the route does not want to pass on; nothing of it was sent. The endpoint to try instead.
+    Unwanted(Picked),
+}
+
+impl Exchange<'_> {
+    /// A connection to the endpoint: the one used last, or a new one.
+    pub async fn connect(
+        &mut self,
+        service: &Service,
+        picked: &Picked,
+        fresh: bool,
+    ) -> Result<Upstream, Failed> {
+        if !fresh && let Some(stream) = picked.endpoint.check_out(&service.stats) {
+            service.stats.reused.one();
+            self.timing.connected = self.timing.attempted;
+            return Ok(Upstream::new(stream, true));
+        }
+        service.stats.connects.one();
+        self.arm(self.timing.attempted, self.route.timeouts.connect);
+        let stream = self.open(picked).await.map_err(Failed::to_connect)?;
+        // Without it a small request could wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        self.timing.connected = self.worker.now();
+        Ok(Upstream::new(stream, false))
+    }
+
+    async fn open(&mut self, picked: &Picked) -> Result<TcpStream, Failure> {
+        let mut connecting = pin!(TcpStream::connect(picked.endpoint.address));
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(|error| match error.kind() {
+                    io::ErrorKind::ConnectionRefused => Failure::Refused,
+                    io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+                    _ => Failure::Unreachable,
+                }));
+            }
+            if self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            self.client.deadline.poll(cx).map(|()| Err(self.struck(Failure::ConnectTimeout)))
+        })
+        .await
+    }
+
+    /// Sends the request and waits for the head of the final answer, which goes to the client.
+    pub async fn attempt(&mut self, service: &Service, upstream: &mut Upstream) -> Result<Attempted, Failed> {
+        let mut arrival = Arrival::default();
+        loop {
+            let read = self.wait(upstream).await;
+            let digested = read.and_then(|count| self.digest(service, upstream, &mut arrival, count));
+            match digested {
+                Ok(None) => {}
+                Ok(Some(attempted)) => return Ok(attempted),
+                Err(failure) => {
+                    let reached = match (arrival.began, upstream.touched()) {
+                        (true, _) => Reached::Answered,
+                        (false, true) => Reached::Sent,
+                        (false, false) => Reached::Nothing,
+                    };
+                    let (reused, replayable) = (upstream.reused, upstream.can_replay());
+                    return Err(Failed { failure, reached, reused, replayable });
+                }
+            }
+        }
+    }
+
+    /// Sends what is left of the request and waits for bytes of the answer.
+    async fn wait(&mut self, upstream: &mut Upstream) -> Result<usize, Failure> {
+        let mut sending = true;
+        // While the request's body is on its way, each step must come within the idle bound.
+        self.arm(self.timing.connected, self.route.timeouts.idle);
+        poll_fn(|cx| {
+            if let Poll::Ready(sent) = upstream.poll_send(cx, self.client, self.request, self.worker) {
+                sent?;
+                if sending {
+                    sending = false;
+                    self.timing.sent =
+                        if upstream.can_replay() { self.timing.connected } else { self.worker.now() };
+                    self.arm(self.timing.sent, self.route.timeouts.first_byte);
+                }
+            } else if sending && !upstream.can_replay() {
+                self.arm(self.worker.now(), self.route.timeouts.idle);
+            }
+            if let Poll::Ready(read) = upstream.poll_read(cx, self.worker) {
+                return Poll::Ready(match read {
+                    Ok(0) | Err(_) => Err(Failure::Closed),
+                    Ok(count) => Ok(count),
+                });
+            }
+            if !sending && self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            self.client.deadline.poll(cx).map(|()| {
+                Err(self.struck(if sending { Failure::BodyTimeout } else { Failure::FirstByteTimeout }))
+            })
+        })
+        .await
+    }
+
+    /// Looks at `count` bytes that were just read. Nothing when more are needed.
+    fn digest(
+        &mut self,
+        service: &Service,
+        upstream: &Upstream,
+        arrival: &mut Arrival,
+        count: usize,
+    ) -> Result<Option<Attempted>, Failure> {
+        let worker = self.worker;
+        let mut scratch = worker.scratch.borrow_mut();
+        let mut out = worker.head.borrow_mut();
+        out.clear();
+        if !arrival.began {
+            arrival.began = true;
+            self.timing.first_byte = worker.now();
+        }
+        let stashed = !arrival.partial.is_empty();
+        if stashed {
+            arrival.partial.extend_from_slice(scratch.filled(count));
+        }
+        let may_keep = self.request.body_done && !worker.draining.get();
+        let context = Context { facts: &self.request.facts, edits: &self.route.response, may_keep };
+        let mut from = 0;
+        loop {
+            let input = if stashed { &arrival.partial[from..] } else { &scratch.filled(count)[from..] };
+            let begun =
+                if input.is_empty() { Begun::Incomplete } else { answer::begin(input, context, &mut out)? };
+            match begun {
+                Begun::Incomplete => {
+                    let rest = input.to_vec();
+                    arrival.partial = rest;
+                    return self.send(&out).map(|()| None);
+                }
+                Begun::Interim(used) => {
+                    from += used;
+                    arrival.interims += 1;
+                    if arrival.interims > MAX_INTERIM {
+                        worker.stats.limits.interim_answers.one();
+                        return Err(Failure::TooManyInterim);
+                    }
+                }
+                Begun::Switched(used) => {
+                    let rest = input[used..].to_vec();
+                    return self.send(&out).map(|()| Some(Attempted::Switched(rest)));
+                }
+                Begun::Final(mut answer, used) => {
+                    let replayable = arrival.interims == 0 && upstream.can_replay();
+                    if let Some(next) = self.instead_of(service, answer.status, replayable) {
+                        return Ok(Some(Attempted::Unwanted(next)));
+                    }
+                    let body = &input[used..];
+                    let (taken, there) = match answer.frame {
+                        Frame::Plain => (answer.read_plain(body), body.len()),
+                        _ => (answer.read_framed(body, &mut out)?, body.len()),
+                    };
+                    // What follows the answer was asked for by nobody. Such a connection is not used again.
+                    answer.keep_service &= taken == there;
+                    let start = from + used;
+                    let whole = if stashed { None } else { scratch.prepend(&out, start, start + taken) };
+                    match whole {
+                        Some(whole) if answer.frame == Frame::Plain => self.send(whole)?,
+                        _ => {
+                            if answer.frame == Frame::Plain {
+                                let body = if stashed { &arrival.partial } else { scratch.filled(count) };
+                                out.extend_from_slice(&body[start..start + taken]);
+                            }
+                            self.send(&out)?;
+                        }
+                    }
+                    return Ok(Some(Attempted::Answer(answer)));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, data: &[u8]) -> Result<(), Failure> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.client.send(data, self.worker).map_err(|_| Failure::ClientGone)
+    }
+}
+
+/// What came of an answer before its final head.
+#[derive(Debug, Default)]
+struct Arrival {
+    /// Whether any byte came.
+    began: bool,
+    /// A head that is not all there.
+    partial: Vec<u8>,
+    interims: u8,
+}

@@ -1,0 +1,76 @@
+//! Where a worker's counters hang, so that others can read them. Locked when a plan is made or read out, never
+//! on the way of a request.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use haechi_core::{RouteName, ServiceName};
+
+use crate::stats::{EndpointStats, RouteStats, ServiceStats, WorkerStats};
+
+/// The counters of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    pub worker: WorkerStats,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    routes: BTreeMap<RouteName, Arc<RouteStats>>,
+    services: BTreeMap<ServiceName, ServiceBoard>,
+}
+
+/// The counters of one service on one worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceBoard {
+    pub stats: Arc<ServiceStats>,
+    pub endpoints: BTreeMap<SocketAddr, Arc<EndpointStats>>,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics while it holds this lock; if something did, the counts are still good.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A route's counters, kept from one configuration to the next.
+    pub fn route(&self, name: &RouteName) -> Arc<RouteStats> {
+        self.lock().routes.entry(name.clone()).or_default().clone()
+    }
+
+    /// A service's counters.
+    pub fn service(&self, name: &ServiceName) -> Arc<ServiceStats> {
+        self.lock().services.entry(name.clone()).or_default().stats.clone()
+    }
+
+    /// An endpoint's counters.
+    pub fn endpoint(&self, service: &ServiceName, address: SocketAddr) -> Arc<EndpointStats> {
+        self.lock().services.entry(service.clone()).or_default().endpoints.entry(address).or_default().clone()
+    }
+
+    /// Forgets endpoints that left the service, so that a service which moves can't fill memory.
+    pub fn keep_endpoints(&self, service: &ServiceName, keep: impl Fn(&SocketAddr) -> bool) {
+        if let Some(board) = self.lock().services.get_mut(service) {
+            board.endpoints.retain(|address, _| keep(address));
+        }
+    }
+
+    /// Forgets routes and services that are no longer configured.
+    pub fn keep(&self, route: impl Fn(&RouteName) -> bool, service: impl Fn(&ServiceName) -> bool) {
+        let mut inner = self.lock();
+        inner.routes.retain(|name, _| route(name));
+        inner.services.retain(|name, _| service(name));
+    }
+
+    /// All routes' counters.
+    pub fn routes(&self) -> BTreeMap<RouteName, Arc<RouteStats>> {
+        self.lock().routes.clone()
+    }
+
+    /// All services' counters.
+    pub fn services(&self) -> BTreeMap<ServiceName, ServiceBoard> {
+        self.lock().services.clone()
+    }
+}

@@ -1,0 +1,118 @@
+//! A client's connection, as one worker holds it.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::outbox::Outbox;
+use crate::prepare::ClientFacts;
+use crate::worker::{Deadline, READ, Worker};
+
+/// Bytes read and thrown away after an early answer, so that a reset does not overtake it.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// How long that is done.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub stream: TcpStream,
+    /// Read, and not yet part of a request. Owns no memory between requests.
+    pub pending: Vec<u8>,
+    /// Bytes of an answer that the client doesn't take yet.
+    pub outbox: Outbox,
+    pub deadline: Deadline,
+    pub facts: ClientFacts,
+}
+
+impl Client {
+    /// Reads into the worker's scratch buffer.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
+        poll_read(&mut self.stream, cx, worker)
+    }
+
+    /// Sends what can be sent now.
+    pub fn send(&mut self, data: &[u8], worker: &Worker) -> io::Result<()> {
+        self.outbox.send(&self.stream, data, &worker.buffers)
+    }
+
+    /// Ready once the client took everything.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<()>> {
+        self.outbox.poll_flush(&mut self.stream, cx, &worker.buffers)
+    }
+
+    /// Ready once the client left. What it sends meanwhile is kept for the next request. Half-closed counts as
+    /// gone, as it does for nginx and Envoy: nothing tells it from a client that left.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
+        while self.pending.len() < READ {
+            match ready!(self.poll_read(cx, worker)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(count) => self.pending.extend_from_slice(worker.scratch.borrow().filled(count)),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Waits until the client took everything; false when it left or took too long.
+    pub async fn flush(&mut self, worker: &Worker, within: Duration) -> bool {
+        if self.outbox.is_empty() {
+            return true;
+        }
+        self.deadline.set(worker.now() + within);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = self.poll_flush(cx, worker) {
+                return Poll::Ready(result.is_ok());
+            }
+            self.deadline.poll(cx).map(|()| false)
+        })
+        .await
+    }
+
+    /// Closes a connection on which bytes of a request may still arrive. Closing at once would reset it, and
+    /// the reset could destroy the answer before the client reads it (RFC 9112 §9.6).
+    pub async fn linger(mut self, worker: &Worker) {
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        self.deadline.set(worker.now() + LINGER);
+        let mut left = LINGER_BYTES;
+        poll_fn(|cx| {
+            while let Poll::Ready(read) = self.poll_read(cx, worker) {
+                match read {
+                    Ok(count) if count > 0 && count <= left => left -= count,
+                    _ => return Poll::Ready(()),
+                }
+            }
+            self.deadline.poll(cx)
+        })
+        .await;
+    }
+
+    /// Ends the connection so that an answer without a length can't be taken for whole.
+    pub fn reset(self) {
+        // Zero linger turns the close into a reset.
+        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
+            tracing::debug!(%error, "could not reset a client's connection");
+        }
+    }
+}
+
+/// Reads from a socket into the worker's scratch buffer. The caller uses the bytes before it waits again.
+#[inline]
+pub(crate) fn poll_read(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    worker: &Worker,
+) -> Poll<io::Result<usize>> {
+    let mut scratch = worker.scratch.borrow_mut();
+    let mut buffer = ReadBuf::new(scratch.area());
+    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
+}

@@ -1,0 +1,59 @@
+//! Where a service's endpoints come from: the file, the registry's stream, DNS.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use haechi_core::Directory;
+use haechi_route::config::Endpoints;
+
+/// Addresses by name and port, as last resolved.
+pub(crate) type Resolved = BTreeMap<(String, u16), Arc<[SocketAddr]>>;
+
+/// An endpoint that a service should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub address: SocketAddr,
+    /// What it is called in Host.
+    pub authority: String,
+    pub weight: u16,
+}
+
+/// The usual weight.
+const WEIGHT: u16 = 100;
+
+/// The endpoints of a service, now.
+pub(crate) fn targets(endpoints: &Endpoints, directory: &Directory, resolved: &Resolved) -> Vec<Target> {
+    match endpoints {
+        Endpoints::Static(list) => list
+            .iter()
+            .map(|e| Target { address: e.address, authority: e.address.to_string(), weight: e.weight })
+            .collect(),
+        Endpoints::Dns { host, port } => resolved
+            .get(&(host.clone(), *port))
+            .map(|addresses| {
+                let authority = if *port == 80 { host.clone() } else { format!("{host}:{port}") };
+                addresses
+                    .iter()
+                    .map(|address| Target { address: *address, authority: authority.clone(), weight: WEIGHT })
+                    .collect()
+            })
+            .unwrap_or_default(),
+        Endpoints::Registry(name) => directory
+            .services
+            .get(name)
+            .map(|snapshot| {
+                snapshot
+                    .instances
+                    .iter()
+                    .filter(|fact| fact.state.takes_requests() && !fact.secure)
+                    .map(|fact| Target {
+                        address: fact.address,
+                        authority: fact.address.to_string(),
+                        weight: fact.weight,
+                    })
+                    .collect()
+            })
+            .unwrap_or_default(),
+    }
+}

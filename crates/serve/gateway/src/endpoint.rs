@@ -1,0 +1,104 @@
+//! One endpoint of a service, as one worker knows it: its idle connections and what was seen of it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use haechi_core::Instant;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::stats::{EndpointStats, ServiceStats};
+
+/// An endpoint.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub address: SocketAddr,
+    /// What the service sees as Host unless a filter says otherwise.
+    pub authority: String,
+    /// Connections that wait for a request, the latest used last.
+    idle: RefCell<VecDeque<Idle>>,
+    /// Whether new connections may be kept: not once it is ejected or left the service.
+    pub retired: Cell<bool>,
+    /// When it last gave a byte of an answer to anyone.
+    pub last_answer: Cell<Instant>,
+    pub stats: Arc<EndpointStats>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    since: Instant,
+}
+
+impl Endpoint {
+    pub fn new(address: SocketAddr, authority: String, stats: Arc<EndpointStats>) -> Self {
+        Self {
+            address,
+            authority,
+            idle: RefCell::default(),
+            retired: Cell::new(false),
+            last_answer: Cell::new(Instant::ZERO),
+            stats,
+        }
+    }
+
+    /// The connection used last, if it is still silent. One that is readable holds bytes that nobody asked for,
+    /// or its end: a request sent on it would be lost or get another's answer.
+    pub fn check_out(&self, service: &ServiceStats) -> Option<TcpStream> {
+        loop {
+            let idle = self.idle.borrow_mut().pop_back()?;
+            service.idle_connections.less_one();
+            if is_silent(&idle.stream) {
+                return Some(idle.stream);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request, the oldest giving way.
+    pub fn check_in(&self, stream: TcpStream, now: Instant, most: usize, service: &ServiceStats) {
+        if self.retired.get() || most == 0 {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        while idle.len() >= most {
+            idle.pop_front();
+            service.idle_connections.less_one();
+        }
+        idle.push_back(Idle { stream, since: now });
+        service.idle_connections.one();
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self, service: &ServiceStats) {
+        for _ in self.idle.borrow_mut().drain(..) {
+            service.idle_connections.less_one();
+        }
+    }
+
+    /// Closes connections that were idle too long, or that the service closed.
+    pub fn sweep_idle(&self, now: Instant, timeout: Duration, service: &ServiceStats) {
+        let mut idle = self.idle.borrow_mut();
+        let before = idle.len();
+        // Readiness as the runtime knows it already: no system call per connection.
+        let quiet =
+            |stream: &TcpStream| stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
+        idle.retain(|idle| now.since(idle.since) < timeout && quiet(&idle.stream));
+        for _ in idle.len()..before {
+            service.idle_connections.less_one();
+        }
+    }
+}
+
+/// Whether a read would wait. Asked of the kernel: the runtime learns of bytes only when it next polls.
+fn is_silent(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit(); 1];
+    match SockRef::from(stream).peek(&mut byte) {
+        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        Ok(_) => false,
+    }
+}

@@ -1,0 +1,99 @@
+//! One request and what happens to it: the values that the steps of the way share.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use haechi_core::Instant;
+use smallvec::SmallVec;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::prepare::Request;
+use crate::route::RunningRoute;
+use crate::worker::Worker;
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub worker: &'a Worker,
+    pub client: &'a mut Client,
+    pub request: &'a mut Request,
+    pub route: &'a RunningRoute,
+    pub timing: Timing,
+}
+
+/// When things happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Timing {
+    /// The request's head was there.
+    pub started: Instant,
+    /// The attempt that counts was begun.
+    pub attempted: Instant,
+    /// It had a connection.
+    pub connected: Instant,
+    /// The request was sent.
+    pub sent: Instant,
+    /// The first byte of the answer came.
+    pub first_byte: Instant,
+    /// Attempts made.
+    pub attempts: u8,
+    /// Endpoints tried, the last one last.
+    pub tried: SmallVec<[SocketAddr; 2]>,
+}
+
+impl Timing {
+    pub fn new(started: Instant) -> Self {
+        Self {
+            started,
+            attempted: started,
+            connected: started,
+            sent: started,
+            first_byte: started,
+            attempts: 0,
+            tried: SmallVec::new(),
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The status that the client got, or would have got.
+    pub status: u16,
+    pub failure: Option<Failure>,
+    /// Bytes of the answer's body.
+    pub body_bytes: u64,
+    pub then: Then,
+}
+
+/// What happens to the client's connection afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It takes the next request.
+    Keep,
+    /// It is closed.
+    Close,
+    /// It is closed once the client had time to read the answer: bytes of a request may still arrive.
+    Linger,
+    /// It is reset: the answer is not whole, and nothing else would show it.
+    Reset,
+}
+
+impl Exchange<'_> {
+    /// Sets the deadline of the next wait, within the bound for the whole request.
+    #[inline]
+    pub fn arm(&self, now: Instant, wait: Duration) {
+        self.client.deadline.set((now + wait).min(self.whole()));
+    }
+
+    /// Which bound struck: this wait's, or the whole request's.
+    pub fn struck(&self, waiting_for: Failure) -> Failure {
+        if self.worker.now() >= self.whole() { Failure::RequestTimeout } else { waiting_for }
+    }
+
+    /// When the whole request must be over.
+    fn whole(&self) -> Instant {
+        let bound = self.route.timeouts.request;
+        if bound.is_zero() { Instant::from_nanos(u64::MAX) } else { self.timing.started + bound }
+    }
+}

@@ -1,0 +1,150 @@
+//! The one table from failure to answer. Nothing else in the gateway makes an error's answer.
+
+use haechi_http::{BadBody, BadRequest, BadResponse};
+use haechi_route::BadPath;
+
+/// Why a request got no answer of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Request(#[from] BadRequest),
+    #[error("{0}")]
+    Path(#[from] BadPath),
+    #[error("{0}")]
+    Body(#[from] BadBody),
+    #[error("the request's body is larger than allowed")]
+    BodyTooLarge,
+    #[error("the request's head did not arrive in time")]
+    HeadTimeout,
+    #[error("the request's body did not arrive in time")]
+    BodyTimeout,
+    #[error("no route matches this request")]
+    NoRoute,
+    #[error("the service has no endpoint that takes requests")]
+    NoEndpoint,
+    #[error("the service refused the connection")]
+    Refused,
+    #[error("no connection to the service could be made")]
+    Unreachable,
+    #[error("the connection to the service was not made in time")]
+    ConnectTimeout,
+    #[error("the service closed the connection before it answered")]
+    Closed,
+    #[error("the service did not begin to answer in time")]
+    FirstByteTimeout,
+    #[error("the whole request took longer than its route allows")]
+    RequestTimeout,
+    #[error("{0}")]
+    Response(#[from] BadResponse),
+    #[error("the body of the service's answer is malformed: {0}")]
+    ResponseBody(BadBody),
+    #[error("the service switched protocols without being asked")]
+    UnaskedUpgrade,
+    #[error("the service sent too many interim answers")]
+    TooManyInterim,
+    #[error("the client left before the answer was whole")]
+    ClientGone,
+    #[error("the service stopped in the middle of its answer")]
+    Truncated,
+}
+
+impl Failure {
+    /// The status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Request(refusal) => refusal.status(),
+            Self::Path(_) | Self::Body(_) => 400,
+            Self::BodyTooLarge => 413,
+            Self::HeadTimeout | Self::BodyTimeout => 408,
+            Self::NoRoute => 404,
+            Self::NoEndpoint => 503,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Closed
+            | Self::Response(_)
+            | Self::ResponseBody(_)
+            | Self::UnaskedUpgrade
+            | Self::TooManyInterim
+            | Self::Truncated => 502,
+            Self::ConnectTimeout | Self::FirstByteTimeout | Self::RequestTimeout => 504,
+            // Nobody reads it; the number that nginx made usual, for the log.
+            Self::ClientGone => 499,
+        }
+    }
+
+    /// The error type of RFC 9209 §2.3.
+    pub const fn proxy_status(self) -> &'static str {
+        match self {
+            Self::Request(_)
+            | Self::Path(_)
+            | Self::Body(_)
+            | Self::BodyTooLarge
+            | Self::HeadTimeout
+            | Self::BodyTimeout
+            | Self::ClientGone => "http_request_error",
+            Self::NoRoute => "http_request_denied",
+            Self::NoEndpoint => "destination_unavailable",
+            Self::Refused => "connection_refused",
+            Self::Unreachable => "destination_ip_unroutable",
+            Self::ConnectTimeout => "connection_timeout",
+            Self::Closed => "connection_terminated",
+            Self::FirstByteTimeout => "connection_read_timeout",
+            Self::RequestTimeout => "http_response_timeout",
+            Self::Response(BadResponse::HeadTooLarge | BadResponse::TooManyFields) => {
+                "http_response_header_section_size"
+            }
+            Self::UnaskedUpgrade => "http_upgrade_failed",
+            Self::Truncated => "http_response_incomplete",
+            Self::Response(_) | Self::ResponseBody(_) | Self::TooManyInterim => "http_protocol_error",
+        }
+    }
+
+    /// Whether the bytes that follow on the client's connection can't be trusted to begin a request.
+    pub const fn poisons_connection(self) -> bool {
+        matches!(
+            self,
+            Self::Request(_)
+                | Self::Body(_)
+                | Self::BodyTooLarge
+                | Self::HeadTimeout
+                | Self::BodyTimeout
+                | Self::ClientGone
+                | Self::Truncated
+                | Self::ResponseBody(_)
+        )
+    }
+
+    /// Writes the answer.
+    pub fn write(self, out: &mut Vec<u8>, keep_alive: bool, to_head: bool) {
+        write_own(out, self.status(), Some(self.proxy_status()), &format!("{self}\n"), keep_alive, to_head);
+    }
+}
+
+/// Writes an answer of the gateway's own.
+pub(crate) fn write_own(
+    out: &mut Vec<u8>,
+    status: u16,
+    proxy_status: Option<&str>,
+    body: &str,
+    keep_alive: bool,
+    to_head: bool,
+) {
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(digits.format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(haechi_http::status::reason(status).as_bytes());
+    if let Some(error) = proxy_status {
+        out.extend_from_slice(b"\r\nProxy-Status: haechi; error=");
+        out.extend_from_slice(error.as_bytes());
+    }
+    let has_body = status >= 200 && status != 204 && status != 304;
+    if has_body {
+        out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+        out.extend_from_slice(digits.format(body.len()).as_bytes());
+    }
+    out.extend_from_slice(if keep_alive { b"\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" });
+    if has_body && !to_head {
+        out.extend_from_slice(body.as_bytes());
+    }
+}

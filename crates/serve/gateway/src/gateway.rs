@@ -1,0 +1,286 @@
+//! The gateway as the rest of the program sees it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use haechi_core::{Clock, Generation};
+use haechi_net::listen::{self, ListenError};
+use haechi_route::config::Listener;
+use haechi_route::{GatewayConfig, Refused};
+use haechi_stream::Subscriber;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::board::Board;
+use crate::discover::Resolved;
+use crate::plan::Applied;
+use crate::worker::{Command, NewListener, Setup, run};
+
+/// How the gateway is started.
+pub struct Options {
+    /// What it runs first.
+    pub config: GatewayConfig,
+    /// The number of that configuration.
+    pub generation: Generation,
+    /// Threads; 0 is one per core.
+    pub workers: usize,
+    /// The process's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The registry's stream, for services whose endpoints come from there.
+    pub subscriber: Option<Subscriber>,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's port can't be had.
+    #[error("listener {name}: {source}")]
+    Listen {
+        /// The listener.
+        name: String,
+        /// Why.
+        source: ListenError,
+    },
+    /// A thread can't be started.
+    #[error("can't start a worker thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a configuration was not applied. The one before still runs, unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A listener's port can't be had.
+    #[error("listener {name}: {source}")]
+    Listen {
+        /// The listener.
+        name: String,
+        /// Why.
+        source: ListenError,
+    },
+    /// The configuration is not newer than the one that runs.
+    #[error("generation {given} is not newer than {running}, which runs")]
+    Stale {
+        /// The one that was given.
+        given: Generation,
+        /// The one that runs.
+        running: Generation,
+    },
+    /// A worker is gone: the gateway was drained.
+    #[error("the gateway has stopped")]
+    Stopped,
+}
+
+/// A running gateway. Dropping it cuts all connections; [`Gateway::drain`] ends it in peace.
+pub struct Gateway {
+    workers: Vec<WorkerHandle>,
+    state: Mutex<State>,
+    addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
+    running: watch::Sender<Arc<Applied>>,
+    clock: Arc<dyn Clock>,
+    _resolved: watch::Sender<Arc<Resolved>>,
+}
+
+struct WorkerHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    board: Arc<Board>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What only one caller at a time may change.
+struct State {
+    listeners: BTreeMap<String, OpenListener>,
+}
+
+struct OpenListener {
+    config: Listener,
+    taken: Arc<AtomicUsize>,
+}
+
+/// What a drain led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Client connections that were cut because the deadline came.
+    pub cut: u64,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("addresses", &*self.addresses.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Starts the workers and returns once all listeners accept.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let count = match options.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        // The first plan has no listeners: they come by the same way as later changes.
+        let empty = Arc::new(Applied::new(GatewayConfig::default(), Generation(0)));
+        let (resolved_in, resolved) = watch::channel(Arc::new(Resolved::default()));
+        let mut workers = Vec::with_capacity(count);
+        for index in 0..count {
+            let (commands, commands_out) = mpsc::unbounded_channel();
+            let board = Arc::new(Board::default());
+            let setup = Setup {
+                clock: options.clock.clone(),
+                board: board.clone(),
+                subscriber: options.subscriber.clone(),
+                resolved: resolved.clone(),
+                commands: commands_out,
+                applied: empty.clone(),
+            };
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                if let Err(error) = run(setup) {
+                    tracing::error!(%error, "a worker could not start");
+                }
+            })?;
+            workers.push(WorkerHandle { commands, board, thread: Some(thread) });
+        }
+        let gateway = Self {
+            workers,
+            state: Mutex::new(State { listeners: BTreeMap::new() }),
+            addresses: watch::Sender::new(BTreeMap::new()),
+            running: watch::Sender::new(empty),
+            clock: options.clock,
+            _resolved: resolved_in,
+        };
+        gateway.run(options.config, options.generation).await.map_err(|error| match error {
+            ApplyError::Listen { name, source } => StartError::Listen { name, source },
+            other => StartError::Thread(std::io::Error::other(other)),
+        })?;
+        Ok(gateway)
+    }
+
+    /// Replaces the configuration on all workers. Returns when every worker runs it, with the routes that can't
+    /// be had; those alone are missing. When a listener can't be opened, nothing changes.
+    pub async fn apply(
+        &self,
+        config: GatewayConfig,
+        generation: Generation,
+    ) -> Result<Vec<Refused>, ApplyError> {
+        let running = self.running.borrow().generation;
+        if generation <= running {
+            return Err(ApplyError::Stale { given: generation, running });
+        }
+        self.run(config, generation).await
+    }
+
+    async fn run(&self, config: GatewayConfig, generation: Generation) -> Result<Vec<Refused>, ApplyError> {
+        let mut state = self.state.lock().await;
+        let (closed, opened) = self.open(&mut state, &config)?;
+        let applied = Arc::new(Applied::new(config, generation));
+        let mut waiting = Vec::with_capacity(self.workers.len());
+        let mut opened = opened.into_iter();
+        for worker in &self.workers {
+            let (done, ack) = oneshot::channel();
+            let open = opened.next().unwrap_or_default();
+            let command = Command::Apply { applied: applied.clone(), open, close: closed.clone(), done };
+            worker.commands.send(command).map_err(|_| ApplyError::Stopped)?;
+            waiting.push(ack);
+        }
+        for ack in waiting {
+            ack.await.map_err(|_| ApplyError::Stopped)?;
+        }
+        self.running.send_replace(applied.clone());
+        Ok(applied.refused.clone())
+    }
+
+    /// Opens what is new, for each worker, and says which listeners close.
+    fn open(
+        &self,
+        state: &mut State,
+        config: &GatewayConfig,
+    ) -> Result<(Vec<String>, Vec<Vec<NewListener>>), ApplyError> {
+        let stays = |name: &String, open: &OpenListener| config.listeners.get(name) == Some(&open.config);
+        let closed: Vec<String> = state
+            .listeners
+            .iter()
+            .filter(|(name, open)| !stays(name, open))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut opened: Vec<Vec<NewListener>> = self.workers.iter().map(|_| Vec::new()).collect();
+        let mut added = Vec::new();
+        for (name, listener) in &config.listeners {
+            if state.listeners.get(name).is_some_and(|open| open.config == *listener) {
+                continue;
+            }
+            let sockets = listen::shared(listener.listen, self.workers.len())
+                .map_err(|source| ApplyError::Listen { name: name.clone(), source })?;
+            let address =
+                sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.listen);
+            let taken = Arc::new(AtomicUsize::new(0));
+            for (worker, socket) in opened.iter_mut().zip(sockets) {
+                worker.push(NewListener { name: name.clone(), socket, taken: taken.clone() });
+            }
+            added.push((name.clone(), OpenListener { config: listener.clone(), taken }, address));
+        }
+        self.addresses.send_modify(|addresses| {
+            addresses.retain(|name, _| !closed.contains(name));
+            addresses.extend(added.iter().map(|(name, _, address)| (name.clone(), *address)));
+        });
+        state.listeners.retain(|name, _| !closed.contains(name));
+        state.listeners.extend(added.into_iter().map(|(name, open, _)| (name, open)));
+        Ok((closed, opened))
+    }
+
+    /// Where each listener accepts, by name. Tells the port that the system chose for port 0.
+    pub fn local_addrs(&self) -> BTreeMap<String, SocketAddr> {
+        self.addresses.borrow().clone()
+    }
+
+    /// The configuration that runs.
+    pub fn generation(&self) -> Generation {
+        self.running.borrow().generation
+    }
+
+    /// Accepts nothing more, lets what is in flight end, and stops. What is left at the deadline is cut.
+    pub async fn drain(mut self, deadline: Duration) -> Drained {
+        let mut waiting = Vec::new();
+        // Idle connections are closed early enough that the rest of the time is for requests.
+        let idle_after = (deadline / 4).min(Duration::from_secs(1));
+        for worker in &self.workers {
+            let (done, ack) = oneshot::channel();
+            if worker.commands.send(Command::Drain { idle_after, done }).is_ok() {
+                waiting.push(ack);
+            }
+        }
+        let all = async {
+            for ack in waiting {
+                // A worker that is gone has nothing in flight.
+                let _ = ack.await;
+            }
+        };
+        let in_time = tokio::time::timeout(deadline, all).await.is_ok();
+        let left = self.workers.iter().map(|worker| worker.board.worker.connections.get()).sum();
+        let threads: Vec<_> = self
+            .workers
+            .iter_mut()
+            .filter_map(|worker| {
+                // The thread may have ended already.
+                let _ = worker.commands.send(Command::Stop);
+                worker.thread.take()
+            })
+            .collect();
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().filter_map(|thread| thread.join().err()).count()
+        });
+        if !matches!(joined.await, Ok(0)) {
+            tracing::error!("a worker ended by a panic");
+        }
+        Drained { cut: if in_time { 0 } else { left } }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            // A worker that ended needs no telling.
+            let _ = worker.commands.send(Command::Stop);
+        }
+    }
+}

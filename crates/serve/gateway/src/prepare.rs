@@ -1,0 +1,385 @@
+//! From the bytes of a request to what is sent to the service: read, match, filter, write anew.
+//!
+//! All of it happens without waiting, on bytes that are still where they were read. What comes out owns its
+//! bytes, so the connection can then wait without holding a worker's scratch buffer.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::rc::Rc;
+
+use haechi_core::Instant;
+use haechi_http::{
+    Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk, write_last_chunk,
+};
+use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
+use smallvec::SmallVec;
+
+use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::route::{HostPolicy, RunningRoute};
+use crate::worker::Buffers;
+
+/// What is known of a client's connection, as text that goes into requests.
+#[derive(Debug)]
+pub(crate) struct ClientFacts {
+    pub peer: SocketAddr,
+    /// The peer's address without the port.
+    pub ip: String,
+    /// The port that was connected to.
+    pub port: String,
+}
+
+/// A request as it goes to the service.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Head and the part of the body that was there already.
+    pub image: Vec<u8>,
+    /// Where Host's value stands in the image, when it is the endpoint's.
+    pub host: Option<Range<usize>>,
+    /// What is left of the body to be read.
+    pub body: Body,
+    /// Whether the body was read to its end.
+    pub body_done: bool,
+    /// Whether the body is sent in chunks.
+    pub chunked: bool,
+    /// Bytes of the body so far.
+    pub body_bytes: u64,
+    pub facts: RequestFacts,
+}
+
+/// What the rest of the way needs to know of a request.
+#[derive(Debug)]
+pub(crate) struct RequestFacts {
+    pub version: Version,
+    /// Whether the client may use its connection again.
+    pub keep_alive: bool,
+    pub is_head: bool,
+    /// RFC 9110 §9.2.2: sending it twice does no more than once.
+    pub idempotent: bool,
+    /// Whether the client asked to switch protocols.
+    pub upgrade: bool,
+    pub started: Instant,
+    /// Method, target and host for the access log; empty when there is none.
+    pub line: RequestLine,
+}
+
+/// Method, target and host in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLine {
+    pub bytes: Vec<u8>,
+    pub method: usize,
+    pub target: usize,
+}
+
+/// What became of the bytes that were read.
+pub(crate) enum Prepared {
+    /// The head is not all there.
+    Incomplete,
+    /// A request to be forwarded.
+    Forward { request: Box<Request>, route: Rc<RunningRoute>, consumed: usize },
+    /// An answer of the gateway's own.
+    Answer { facts: RequestFacts, reply: Reply, route: Option<Rc<RunningRoute>>, body: Body, consumed: usize },
+    /// Bytes that are no request: nothing more is read from this client.
+    Refused(Failure),
+}
+
+impl Prepared {
+    /// Bytes of the input that were used.
+    pub const fn consumed(&self) -> usize {
+        match self {
+            Self::Forward { consumed, .. } | Self::Answer { consumed, .. } => *consumed,
+            Self::Incomplete | Self::Refused(_) => 0,
+        }
+    }
+}
+
+/// An answer of the gateway's own.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Failure(Failure),
+    Route,
+    /// To `OPTIONS *`, which asks about the gateway itself (RFC 9110 §9.3.7).
+    Options,
+}
+
+struct Fields<'a>(&'a [Field<'a>]);
+
+impl Headers for Fields<'_> {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.0.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+}
+
+/// Reads a request from the front of `input` and makes it ready.
+pub(crate) fn prepare(
+    input: &[u8],
+    plan: &Plan,
+    client: &ClientFacts,
+    buffers: &Buffers,
+    now: Instant,
+) -> Prepared {
+    let mut slots = HeadSlots::new();
+    let head = match RequestHead::parse(input, &mut slots, &plan.head_limits) {
+        Ok(Some(head)) => head,
+        Ok(None) => return Prepared::Incomplete,
+        Err(refusal) => return Prepared::Refused(refusal.into()),
+    };
+    let facts = RequestFacts::new(&head, plan, buffers, now);
+    let body = Body::of_request(head.framing, plan.config.limits.chunk_extra_bytes);
+    let limit = plan.config.limits.body_bytes;
+    if limit > 0 && matches!(head.framing, RequestFraming::Length(length) if length > limit) {
+        return own(facts, Reply::Failure(Failure::BodyTooLarge), None, body, head.len);
+    }
+    if head.target.path_and_query == "*" {
+        return own(facts, Reply::Options, None, body, head.len);
+    }
+    let path = match NormalPath::new(head.target.path().as_bytes()) {
+        Ok(path) => path,
+        Err(refusal) => return own(facts, Reply::Failure(refusal.into()), None, body, head.len),
+    };
+    let view = RequestView {
+        method: head.method,
+        host: head.authority.map_or("", |authority| authority.text),
+        path: &path,
+        query: head.target.query().unwrap_or_default(),
+        headers: &Fields(head.fields()),
+    };
+    let Some(route) = plan.find(&view) else {
+        return own(facts, Reply::Failure(Failure::NoRoute), None, body, head.len);
+    };
+    if !matches!(route.destination, crate::route::Destination::Service(_)) {
+        return own(facts, Reply::Route, Some(route.clone()), body, head.len);
+    }
+    let mut image = buffers.take();
+    let host = write_head(&mut image, &head, &path, route, client);
+    let mut request = Box::new(Request {
+        image,
+        host,
+        body_done: body.is_empty(),
+        body,
+        chunked: head.framing == RequestFraming::Chunked,
+        body_bytes: 0,
+        facts,
+    });
+    let mut consumed = head.len;
+    match request.take_body(input.get(head.len..).unwrap_or_default(), limit) {
+        Ok(taken) => consumed += taken,
+        Err(failure) => {
+            buffers.give(std::mem::take(&mut request.image));
+            return own(request.facts, Reply::Failure(failure), Some(route.clone()), request.body, consumed);
+        }
+    }
+    Prepared::Forward { request, route: route.clone(), consumed }
+}
+
+fn own(
+    facts: RequestFacts,
+    reply: Reply,
+    route: Option<Rc<RunningRoute>>,
+    body: Body,
+    consumed: usize,
+) -> Prepared {
+    Prepared::Answer { facts, reply, route, body, consumed }
+}
+
+impl RequestFacts {
+    fn new(head: &RequestHead<'_>, plan: &Plan, buffers: &Buffers, now: Instant) -> Self {
+        let line = if plan.config.access_log.is_some() {
+            RequestLine::new(head, buffers)
+        } else {
+            RequestLine::default()
+        };
+        Self {
+            version: head.version,
+            keep_alive: head.keep_alive,
+            is_head: head.method == "HEAD",
+            idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
+            upgrade: head.upgrade.is_some(),
+            started: now,
+            line,
+        }
+    }
+}
+
+impl RequestLine {
+    fn new(head: &RequestHead<'_>, buffers: &Buffers) -> Self {
+        let mut bytes = buffers.take();
+        let target = head.target.path_and_query;
+        bytes.extend_from_slice(head.method.as_bytes());
+        bytes.extend_from_slice(target.as_bytes());
+        bytes.extend_from_slice(head.authority.map_or("", |authority| authority.text).as_bytes());
+        Self { bytes, method: head.method.len(), target: head.method.len() + target.len() }
+    }
+
+    /// Method, target and host. All three are ASCII.
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
+        (
+            text.get(..self.method).unwrap_or_default(),
+            text.get(self.method..self.target).unwrap_or_default(),
+            text.get(self.target..).unwrap_or_default(),
+        )
+    }
+}
+
+impl Request {
+    /// Takes what belongs to the body from `input` into the image. Returns how many bytes that was.
+    fn take_body(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
+        let mut image = std::mem::take(&mut self.image);
+        let taken = self.read_body(input, limit, &mut image);
+        self.image = image;
+        taken
+    }
+
+    /// Reads the body on from `input` and writes it, framed for the service, to `out`. Returns how many bytes
+    /// of the input belonged to it.
+    pub fn read_body(&mut self, input: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let mut taken = 0;
+        while !self.body_done && taken < input.len() {
+            let piece = self.body.read(&input[taken..])?;
+            taken += piece.consumed;
+            self.body_done = piece.done;
+            self.body_bytes += piece.data.len() as u64;
+            if limit > 0 && self.body_bytes > limit {
+                return Err(Failure::BodyTooLarge);
+            }
+            if self.chunked {
+                write_chunk(out, piece.data);
+            } else {
+                out.extend_from_slice(piece.data);
+            }
+        }
+        if taken > 0 && self.body_done && self.chunked {
+            write_last_chunk(out);
+        }
+        Ok(taken)
+    }
+
+    /// Puts the endpoint's authority into Host, where no filter chose another.
+    pub fn address_to(&mut self, authority: &str) {
+        if let Some(host) = &mut self.host
+            && self.image.get(host.clone()) != Some(authority.as_bytes())
+        {
+            self.image.splice(host.clone(), authority.bytes());
+            host.end = host.start + authority.len();
+        }
+    }
+}
+
+/// Fields that were merged with what the gateway says.
+#[derive(Default)]
+struct Forwarded<'a> {
+    chain: SmallVec<[&'a [u8]; 2]>,
+    host: SmallVec<[&'a [u8]; 1]>,
+    proto: SmallVec<[&'a [u8]; 1]>,
+    port: SmallVec<[&'a [u8]; 1]>,
+    prefix: SmallVec<[&'a [u8]; 1]>,
+}
+
+/// Writes the head. Returns where Host's value stands when it is to be the endpoint's.
+fn write_head(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_>,
+    path: &NormalPath<'_>,
+    route: &RunningRoute,
+    client: &ClientFacts,
+) -> Option<Range<usize>> {
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(rewrite_path(&route.path_filters, path).as_bytes());
+    if let Some(query) = head.target.query() {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
+    let client_host = head.authority.map_or("", |authority| authority.text);
+    let host = match &route.host {
+        HostPolicy::Endpoint => Some(out.len()..out.len()),
+        HostPolicy::Client => {
+            out.extend_from_slice(client_host.as_bytes());
+            None
+        }
+        HostPolicy::Fixed(host) => {
+            out.extend_from_slice(host.as_bytes());
+            None
+        }
+    };
+    out.extend_from_slice(b"\r\n");
+    copy_fields(out, head, route);
+    if route.forwarded {
+        write_forwarded(out, head, route, client, client_host);
+    }
+    out.extend_from_slice(&route.request.added);
+    if head.framing == RequestFraming::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if let Some(protocol) = head.upgrade {
+        out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
+        out.extend_from_slice(protocol);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    host
+}
+
+fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) {
+    head.copy_fields(out, |field, known| match known {
+        Known::Host
+        | Known::ForwardedFor
+        | Known::ForwardedHost
+        | Known::ForwardedProto
+        | Known::ForwardedPort
+        | Known::ForwardedPrefix => false,
+        Known::Via => route.forwarded,
+        Known::Expect => head.expect_continue,
+        Known::ContentLength => true,
+        known if known.is_hop_by_hop() => false,
+        _ => {
+            !head.nominated.has(field.name)
+                && !route.request.drops(field.name)
+                && (route.forwarded || !field.name.eq_ignore_ascii_case("forwarded"))
+        }
+    });
+}
+
+/// Adds who asked, for which host, and by which way, to what the client said of it. As Zuul did, values are
+/// appended with a comma, so a service behind a chain of proxies sees the first one first.
+fn write_forwarded(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_>,
+    route: &RunningRoute,
+    client: &ClientFacts,
+    client_host: &str,
+) {
+    let mut said = Forwarded::default();
+    for field in head.fields() {
+        match Known::of(field.name) {
+            Known::ForwardedFor => said.chain.push(field.value),
+            Known::ForwardedHost => said.host.push(field.value),
+            Known::ForwardedProto => said.proto.push(field.value),
+            Known::ForwardedPort => said.port.push(field.value),
+            Known::ForwardedPrefix => said.prefix.push(field.value),
+            _ => {}
+        }
+    }
+    write_list(out, b"X-Forwarded-For: ", &said.chain, &client.ip);
+    if !client_host.is_empty() {
+        write_list(out, b"X-Forwarded-Host: ", &said.host, client_host);
+    }
+    write_list(out, b"X-Forwarded-Proto: ", &said.proto, "http");
+    write_list(out, b"X-Forwarded-Port: ", &said.port, &client.port);
+    if let Some(prefix) = &route.forwarded_prefix {
+        write_list(out, b"X-Forwarded-Prefix: ", &said.prefix, prefix);
+    }
+    out.extend_from_slice(b"Via: 1.1 haechi\r\n");
+}
+
+fn write_list(out: &mut Vec<u8>, name: &[u8], said: &[&[u8]], ours: &str) {
+    out.extend_from_slice(name);
+    for value in said.iter().filter(|value| !value.is_empty()) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    out.extend_from_slice(ours.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}

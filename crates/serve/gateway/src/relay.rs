@@ -1,0 +1,83 @@
+//! The rest of an answer on its way to the client, while the rest of the request may still go out.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use crate::answer::{Answer, Frame};
+use crate::exchange::Exchange;
+use crate::failure::Failure;
+use crate::upstream::Upstream;
+
+impl Exchange<'_> {
+    /// Passes the answer on to its end. The head has been sent, so a failure can only cut it visibly.
+    pub async fn relay(&mut self, upstream: &mut Upstream, answer: &mut Answer) -> Result<(), Failure> {
+        if answer.done && self.client.outbox.is_empty() {
+            return Ok(());
+        }
+        self.arm(self.timing.first_byte, self.route.timeouts.idle);
+        poll_fn(|cx| self.poll_relay(cx, upstream, answer)).await
+    }
+
+    fn poll_relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        upstream: &mut Upstream,
+        answer: &mut Answer,
+    ) -> Poll<Result<(), Failure>> {
+        loop {
+            let sent = upstream.poll_send(cx, self.client, self.request, self.worker);
+            if let Poll::Ready(Err(failure)) = sent {
+                return Poll::Ready(Err(failure));
+            }
+            match self.client.poll_flush(cx, self.worker) {
+                Poll::Ready(Ok(())) if answer.done => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
+                // Nothing is read from the service while the client takes nothing.
+                Poll::Pending => return self.poll_idle(cx),
+            }
+            if self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            match upstream.poll_read(cx, self.worker) {
+                Poll::Ready(Ok(count)) if count > 0 => self.pass(count, answer)?,
+                Poll::Ready(end) => self.end(answer, end.is_ok())?,
+                Poll::Pending => return self.poll_idle(cx),
+            }
+            self.arm(self.worker.now(), self.route.timeouts.idle);
+        }
+    }
+
+    fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        ready!(self.client.deadline.poll(cx));
+        Poll::Ready(Err(self.struck(Failure::Truncated)))
+    }
+
+    /// Sends on `count` bytes that were just read.
+    fn pass(&mut self, count: usize, answer: &mut Answer) -> Result<(), Failure> {
+        let scratch = self.worker.scratch.borrow();
+        let input = scratch.filled(count);
+        let taken = if answer.frame == Frame::Plain {
+            let taken = answer.read_plain(input);
+            self.client.send(&input[..taken], self.worker).map_err(|_| Failure::ClientGone)?;
+            taken
+        } else {
+            let mut out = self.worker.head.borrow_mut();
+            out.clear();
+            let taken = answer.read_framed(input, &mut out)?;
+            self.client.send(&out, self.worker).map_err(|_| Failure::ClientGone)?;
+            taken
+        };
+        answer.keep_service &= taken == count;
+        Ok(())
+    }
+
+    /// The service closed its connection.
+    fn end(&mut self, answer: &mut Answer, cleanly: bool) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        if !cleanly || !answer.end_of_connection(&mut out) {
+            return Err(Failure::Truncated);
+        }
+        self.client.send(&out, self.worker).map_err(|_| Failure::ClientGone)
+    }
+}

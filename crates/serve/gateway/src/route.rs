@@ -1,0 +1,125 @@
+//! A route, ready to run: its filters sorted by where they act.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use haechi_core::RouteName;
+use haechi_route::config::{Action, Filter, Retry, Route, Timeouts};
+
+use crate::service::Service;
+use crate::stats::RouteStats;
+
+/// Where a matched request goes.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    Service(Rc<Service>),
+    Respond { status: u16, body: String },
+}
+
+/// What the service sees as Host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HostPolicy {
+    Endpoint,
+    Client,
+    Fixed(String),
+}
+
+/// Changes to a message's header fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FieldEdits {
+    /// Lower-case names whose lines are dropped, those that are set among them.
+    pub dropped: Vec<String>,
+    /// Whole lines that are added: `Name: value\r\n`.
+    pub added: Vec<u8>,
+}
+
+impl FieldEdits {
+    /// Whether a filter drops this field.
+    #[inline]
+    pub fn drops(&self, name: &str) -> bool {
+        self.dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        // A value with a line break would be two fields. Lowering refuses it; this is the last door.
+        if haechi_http::is_token(name.as_bytes())
+            && !value.bytes().any(|b| b == b'\r' || b == b'\n' || b == 0)
+        {
+            self.dropped.push(name.to_ascii_lowercase());
+            self.added.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+    }
+}
+
+/// A route as a worker runs it.
+#[derive(Debug)]
+pub(crate) struct RunningRoute {
+    pub name: RouteName,
+    pub destination: Destination,
+    /// Those that change the path.
+    pub path_filters: Vec<Filter>,
+    pub host: HostPolicy,
+    pub request: FieldEdits,
+    pub response: FieldEdits,
+    /// Whether the service is told who asked.
+    pub forwarded: bool,
+    /// Sent as `X-Forwarded-Prefix`.
+    pub forwarded_prefix: Option<String>,
+    pub timeouts: Timeouts,
+    pub retry: Retry,
+    pub stats: Arc<RouteStats>,
+}
+
+impl RunningRoute {
+    /// Makes a route ready. Nothing when its service does not exist, which lowering refuses.
+    pub fn new(
+        route: &Route,
+        service: impl FnOnce(&haechi_core::ServiceName) -> Option<Rc<Service>>,
+        stats: Arc<RouteStats>,
+    ) -> Option<Self> {
+        let destination = match &route.action {
+            Action::Service(name) => Destination::Service(service(name)?),
+            Action::Respond { status, body } => Destination::Respond { status: *status, body: body.clone() },
+        };
+        let mut running = Self {
+            name: route.name.clone(),
+            destination,
+            path_filters: Vec::new(),
+            host: HostPolicy::Endpoint,
+            request: FieldEdits::default(),
+            response: FieldEdits::default(),
+            forwarded: true,
+            forwarded_prefix: None,
+            timeouts: route.timeouts.clone(),
+            retry: route.retry.clone(),
+            stats,
+        };
+        let mut tell_prefix = false;
+        for filter in &route.filters {
+            match filter {
+                Filter::StripPrefix(_) | Filter::RewritePrefix { .. } | Filter::RewritePath(_) => {
+                    running.path_filters.push(filter.clone());
+                }
+                Filter::RewriteHost(host) => running.host = HostPolicy::Fixed(host.clone()),
+                Filter::KeepHost => running.host = HostPolicy::Client,
+                Filter::SetRequestHeader(name, value) => running.request.set(name, value),
+                Filter::RemoveRequestHeader(name) => running.request.dropped.push(name.to_ascii_lowercase()),
+                Filter::SetResponseHeader(name, value) => running.response.set(name, value),
+                Filter::RemoveResponseHeader(name) => {
+                    running.response.dropped.push(name.to_ascii_lowercase());
+                }
+                Filter::NoForwardedHeaders => running.forwarded = false,
+                Filter::ForwardedPrefix => tell_prefix = true,
+            }
+        }
+        if tell_prefix {
+            running.forwarded_prefix = running.path_filters.iter().find_map(|filter| match filter {
+                Filter::StripPrefix(prefix) | Filter::RewritePrefix { from: prefix, .. } => {
+                    Some(prefix.clone())
+                }
+                _ => None,
+            });
+        }
+        Some(running)
+    }
+}

@@ -1,0 +1,206 @@
+//! What is counted. Each worker writes its own counters and only it does, so a count is a load and a store;
+//! readers add the workers up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use haechi_http::{BadBody, BadRequest};
+
+use crate::failure::Failure;
+
+/// Grows. One writer.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds.
+    #[inline]
+    pub fn add(&self, by: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    /// Takes one off, for what is counted while it lasts.
+    #[inline]
+    pub fn less_one(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Replaces the value.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Upper bounds of the latency buckets, in microseconds. From a cache hit to a slow report.
+pub(crate) const BOUNDS_US: [u64; 16] = [
+    250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
+    5_000_000, 10_000_000, 30_000_000,
+];
+
+/// How long things took.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    buckets: [Counter; BOUNDS_US.len() + 1],
+    sum_us: Counter,
+}
+
+impl Histogram {
+    /// Counts one.
+    #[inline]
+    pub fn record(&self, took: Duration) {
+        let micros = took.as_micros() as u64;
+        let bucket = BOUNDS_US.iter().position(|bound| micros <= *bound).unwrap_or(BOUNDS_US.len());
+        self.buckets[bucket].one();
+        self.sum_us.add(micros);
+    }
+
+    /// Adds this one's counts to a sum over workers.
+    pub fn add_to(&self, sum: &mut HistogramSum) {
+        for (bucket, total) in self.buckets.iter().zip(&mut sum.buckets) {
+            *total += bucket.get();
+        }
+        sum.sum_us += self.sum_us.get();
+    }
+}
+
+/// A histogram over all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HistogramSum {
+    /// Counts per bucket, not cumulative; the last is beyond all bounds.
+    pub buckets: [u64; BOUNDS_US.len() + 1],
+    pub sum_us: u64,
+}
+
+/// Counts of one route on one worker.
+#[derive(Debug, Default)]
+pub(crate) struct RouteStats {
+    /// By class of status: 1xx to 5xx.
+    pub answers: [Counter; 5],
+    /// Requests whose client left before the answer was whole.
+    pub client_gone: Counter,
+    pub latency: Histogram,
+}
+
+impl RouteStats {
+    /// Counts an answer.
+    #[inline]
+    pub fn answered(&self, status: u16, took: Duration) {
+        if let Some(class) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
+            class.one();
+        }
+        self.latency.record(took);
+    }
+}
+
+/// Counts of one service on one worker.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceStats {
+    /// Answers of the service, by class of status.
+    pub answers: [Counter; 5],
+    pub attempts: Counter,
+    pub retries: Counter,
+    /// Retries that the budget did not allow.
+    pub budget_exhausted: Counter,
+    pub connects: Counter,
+    /// Requests sent on a connection that was there already.
+    pub reused: Counter,
+    pub idle_connections: Counter,
+    pub ejections: Counter,
+    /// Requests for which there was no endpoint.
+    pub no_endpoint: Counter,
+}
+
+/// Counts of one endpoint on one worker.
+#[derive(Debug, Default)]
+pub(crate) struct EndpointStats {
+    pub requests: Counter,
+    pub failures: Counter,
+    pub in_flight: Counter,
+    pub ewma_us: Counter,
+    /// Until when it is ejected, in nanoseconds of the process's clock; 0 is not.
+    pub ejected_until: Counter,
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// How often each limit struck on one worker.
+        #[derive(Debug, Default)]
+        pub(crate) struct LimitStats {
+            $($(#[$doc])* pub $name: Counter,)*
+        }
+
+        impl LimitStats {
+            /// Each limit's name and count.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.get()),)*].into_iter()
+            }
+        }
+    };
+}
+
+limits! {
+    /// Heads longer than `limits.head_bytes`, or with too many fields.
+    head_bytes,
+    /// Targets longer than `limits.target_bytes`.
+    target_bytes,
+    /// Bodies longer than `limits.body_bytes`.
+    body_bytes,
+    /// Chunk extensions and trailers beyond `limits.chunk_extra_bytes`.
+    chunk_extra_bytes,
+    /// Moments at which accepting paused because of `limits.connections`.
+    connections,
+    /// Heads that did not arrive within `limits.head_timeout`.
+    head_timeout,
+    /// Idle connections closed after `limits.keep_alive`.
+    keep_alive,
+    /// Moments at which accepting paused because the process had no descriptors left.
+    descriptors,
+    /// Interim answers beyond what one answer may have.
+    interim_answers,
+}
+
+/// Counts of one worker that belong to no route or service.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerStats {
+    pub accepted: Counter,
+    pub connections: Counter,
+    pub limits: LimitStats,
+    /// Requests refused before a route was known, by class of status.
+    pub refused: [Counter; 5],
+    pub access_log_dropped: Counter,
+}
+
+impl WorkerStats {
+    /// Counts a request that was refused before a route was known, and the limit that struck.
+    pub fn refused(&self, failure: Failure) {
+        if let Some(class) = self.refused.get(usize::from(failure.status() / 100).wrapping_sub(1)) {
+            class.one();
+        }
+        self.limits.struck(failure);
+    }
+}
+
+impl LimitStats {
+    /// Counts the limit behind a failure, if there is one.
+    pub fn struck(&self, failure: Failure) {
+        match failure {
+            Failure::Request(BadRequest::HeadTooLarge | BadRequest::TooManyFields) => self.head_bytes.one(),
+            Failure::Request(BadRequest::TargetTooLong) => self.target_bytes.one(),
+            Failure::BodyTooLarge => self.body_bytes.one(),
+            Failure::Body(BadBody::ChunkExtras) => self.chunk_extra_bytes.one(),
+            Failure::HeadTimeout => self.head_timeout.one(),
+            _ => {}
+        }
+    }
+}

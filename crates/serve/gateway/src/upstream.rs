@@ -1,0 +1,118 @@
+//! A connection to an endpoint during one attempt: the request on its way out.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use crate::client::{Client, poll_read};
+use crate::failure::Failure;
+use crate::outbox::Outbox;
+use crate::prepare::Request;
+use crate::worker::Worker;
+
+/// A connection that carries one request.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub stream: TcpStream,
+    /// Whether it carried a request before.
+    pub reused: bool,
+    /// Bytes of the image that the kernel took.
+    sent: usize,
+    outbox: Outbox,
+    /// Whether writing failed. The answer may be there all the same.
+    broken: bool,
+    /// Whether body bytes went out that are not in the image, so that the request can't be sent again.
+    streamed: bool,
+}
+
+impl Upstream {
+    pub fn new(stream: TcpStream, reused: bool) -> Self {
+        Self { stream, reused, sent: 0, outbox: Outbox::default(), broken: false, streamed: false }
+    }
+
+    /// Whether the kernel took any byte of the request, so that the service may have seen it.
+    pub const fn touched(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Whether the image still holds the whole of what was sent.
+    pub const fn can_replay(&self) -> bool {
+        !self.streamed
+    }
+
+    /// Whether the whole request went out, so that the connection can carry another.
+    pub fn is_clean(&self, request: &Request) -> bool {
+        !self.broken && request.body_done && self.sent == request.image.len() && self.outbox.is_empty()
+    }
+
+    /// Moves the request on, its body from the client too. Ready once all is sent, or nothing more can be.
+    #[inline]
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        request: &mut Request,
+        worker: &Worker,
+    ) -> Poll<Result<(), Failure>> {
+        if self.broken {
+            return Poll::Ready(Ok(()));
+        }
+        while self.sent < request.image.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &request.image[self.sent..])) {
+                Ok(count) => self.sent += count,
+                Err(_) => return self.give_up(),
+            }
+        }
+        loop {
+            if ready!(self.outbox.poll_flush(&mut self.stream, cx, &worker.buffers)).is_err() {
+                return self.give_up();
+            }
+            if request.body_done {
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(client.poll_read(cx, worker)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Failure::ClientGone)),
+                Ok(count) => {
+                    if self.forward(count, client, request, worker)?.is_err() {
+                        return self.give_up();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends on what was just read from the client.
+    fn forward(
+        &mut self,
+        count: usize,
+        client: &mut Client,
+        request: &mut Request,
+        worker: &Worker,
+    ) -> Result<io::Result<()>, Failure> {
+        self.streamed = true;
+        let scratch = worker.scratch.borrow();
+        let input = scratch.filled(count);
+        let mut out = worker.buffers.take();
+        let limit = worker.plan.borrow().config.limits.body_bytes;
+        let taken = request.read_body(input, limit, &mut out)?;
+        // What follows the body is the next request.
+        client.pending.extend_from_slice(&input[taken..]);
+        let sent = self.outbox.send(&self.stream, &out, &worker.buffers);
+        worker.buffers.give(out);
+        Ok(sent)
+    }
+
+    fn give_up(&mut self) -> Poll<Result<(), Failure>> {
+        self.broken = true;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the service into the worker's scratch buffer.
+    #[inline]
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
+        poll_read(&mut self.stream, cx, worker)
+    }
+}

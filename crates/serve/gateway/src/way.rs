@@ -1,0 +1,382 @@
+//! The way of a request. Start reading here.
+//!
+//! `accept → read head → match → filters → admit → pick → attempt → answer → record`
+//!
+//! - accept: `worker/accept.rs` hands each connection to [`serve`];
+//! - read head, match, filters: [`receive`] and `prepare.rs`, without waiting once the bytes are there;
+//! - admit: a connection is admitted when it is accepted, a request by its limits in `prepare.rs`;
+//! - pick, attempt: [`forward`], again on another endpoint when `retry.rs` calls that safe and the budget
+//!   allows it;
+//! - answer: `answer.rs` writes the head, `relay.rs` passes on the rest; failures leave through the one table
+//!   in `failure.rs`;
+//! - record: `record.rs`, counters and the access log.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use haechi_core::{Evidence, Instant, Witness};
+use haechi_http::{Body, Version, ends_head};
+
+use crate::answer::{Answer, Frame};
+use crate::attempt::Attempted;
+use crate::client::Client;
+use crate::exchange::{Exchange, Outcome, Then, Timing};
+use crate::failure::{Failure, write_own};
+use crate::prepare::{Prepared, Reply, Request, RequestFacts, prepare};
+use crate::record::record;
+use crate::retry::{Failed, Reached};
+use crate::route::{Destination, RunningRoute};
+use crate::service::{Picked, Service};
+use crate::tunnel;
+use crate::upstream::Upstream;
+use crate::worker::Worker;
+
+/// Serves one client connection to its end.
+pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
+    loop {
+        let then = match receive(&mut client, &worker).await {
+            Received::Forward(request, route) => forward(&mut client, request, &route, &worker).await,
+            Received::Answer { facts, reply, route, body } => {
+                answer_here(&mut client, facts, &reply, route.as_deref(), body, &worker)
+            }
+            Received::Refused(failure) => refuse(&mut client, failure, &worker),
+            Received::Closed => return,
+        };
+        let idle = worker.plan.borrow().config.limits.keep_alive;
+        let flushed = then == Then::Reset || client.flush(&worker, idle).await;
+        match then {
+            Then::Keep if flushed => {}
+            Then::Linger if flushed => return client.linger(&worker).await,
+            Then::Reset => return client.reset(),
+            _ => return,
+        }
+    }
+}
+
+/// What came of waiting for a request.
+enum Received {
+    Forward(Box<Request>, Rc<RunningRoute>),
+    Answer {
+        facts: RequestFacts,
+        reply: Reply,
+        route: Option<Rc<RunningRoute>>,
+        body: Body,
+    },
+    Refused(Failure),
+    /// The client left, or was idle for too long.
+    Closed,
+}
+
+/// Waits for a request's head and makes the request ready.
+async fn receive(client: &mut Client, worker: &Worker) -> Received {
+    // Requests that were sent ahead (pipelined) are here already.
+    let mut early = !client.pending.is_empty();
+    let mut begun = early;
+    if client.pending.is_empty() {
+        worker.buffers.give(std::mem::take(&mut client.pending));
+    }
+    arm_for_head(client, worker, begun);
+    loop {
+        let seen = client.pending.len();
+        let mut fresh = 0;
+        if !std::mem::take(&mut early) {
+            fresh = match read_head(client, worker, begun).await {
+                Ok(count) => count,
+                Err(received) => return received,
+            };
+            if !begun {
+                begun = true;
+                arm_for_head(client, worker, begun);
+            }
+        }
+        let plan = worker.plan.borrow().clone();
+        let now = worker.now();
+        let prepared = if seen == 0 {
+            let scratch = worker.scratch.borrow();
+            let input = scratch.filled(fresh);
+            let prepared = prepare(input, &plan, &client.facts, &worker.buffers, now);
+            let used = prepared.consumed();
+            if used < input.len() {
+                client.pending = worker.buffers.take();
+                client.pending.extend_from_slice(&input[used..]);
+            }
+            prepared
+        } else {
+            client.pending.extend_from_slice(worker.scratch.borrow().filled(fresh));
+            let looked_at = if fresh == 0 { 0 } else { seen };
+            let full = client.pending.len() >= plan.config.limits.head_bytes;
+            if !full && !ends_head(&client.pending, looked_at) {
+                continue;
+            }
+            let prepared = prepare(&client.pending, &plan, &client.facts, &worker.buffers, now);
+            client.pending.drain(..prepared.consumed());
+            prepared
+        };
+        match prepared {
+            Prepared::Incomplete => {}
+            Prepared::Forward { request, route, .. } => return Received::Forward(request, route),
+            Prepared::Answer { facts, reply, route, body, .. } => {
+                return Received::Answer { facts, reply, route, body };
+            }
+            Prepared::Refused(failure) => return Received::Refused(failure),
+        }
+    }
+}
+
+fn arm_for_head(client: &Client, worker: &Worker, begun: bool) {
+    let limits = &worker.plan.borrow().config.limits;
+    client.deadline.set(worker.now() + if begun { limits.head_timeout } else { limits.keep_alive });
+}
+
+/// Reads bytes of a head. `begun` says that some were there before.
+async fn read_head(client: &mut Client, worker: &Worker, begun: bool) -> Result<usize, Received> {
+    poll_fn(|cx| {
+        if let Poll::Ready(read) = client.poll_read(cx, worker) {
+            return Poll::Ready(match read {
+                Ok(0) | Err(_) => Err(Received::Closed),
+                Ok(count) => Ok(count),
+            });
+        }
+        if !begun && worker.closing_idle.get() {
+            return Poll::Ready(Err(Received::Closed));
+        }
+        client.deadline.poll(cx).map(|()| {
+            if begun {
+                return Err(Received::Refused(Failure::HeadTimeout));
+            }
+            worker.stats.limits.keep_alive.one();
+            Err(Received::Closed)
+        })
+    })
+    .await
+}
+
+/// Sends a request to an endpoint, to another one if that is safe, and the answer to the client.
+async fn forward(
+    client: &mut Client,
+    mut request: Box<Request>,
+    route: &RunningRoute,
+    worker: &Worker,
+) -> Then {
+    let Destination::Service(service) = &route.destination else { return Then::Close };
+    let timing = Timing::new(request.facts.started);
+    let mut exchange = Exchange { worker, client, request: &mut request, route, timing };
+    let outcome = match exchange.attempts(service).await {
+        Ok(Won::Answer(picked, upstream, answer)) => {
+            exchange.finish(service, &picked, upstream, answer).await
+        }
+        Ok(Won::Switched(_picked, upstream, first)) => {
+            tunnel::run(exchange.client, upstream, &first, worker).await
+        }
+        Err(failure) => exchange.fail(failure),
+    };
+    let timing = exchange.timing;
+    record(worker, Some(route), &request.facts, &outcome, &timing);
+    worker.buffers.give(std::mem::take(&mut request.image));
+    worker.buffers.give(std::mem::take(&mut request.facts.line.bytes));
+    outcome.then
+}
+
+/// The attempt that counts.
+enum Won {
+    /// An answer whose head was sent to the client.
+    Answer(Picked, Upstream, Answer),
+    /// The service switched protocols; these bytes came behind its head.
+    Switched(Picked, Upstream, Vec<u8>),
+}
+
+impl Exchange<'_> {
+    /// Attempts until one leads to an answer or no other may be made.
+    async fn attempts(&mut self, service: &Service) -> Result<Won, Failure> {
+        let mut fresh = false;
+        let mut now = self.timing.started;
+        let mut picked = service.pick(now, &[]).ok_or(Failure::NoEndpoint)?;
+        loop {
+            self.timing.attempts += 1;
+            self.timing.attempted = now;
+            self.timing.tried.push(picked.endpoint.address);
+            service.stats.attempts.one();
+            self.request.address_to(&picked.endpoint.authority);
+            let failed = match self.connect(service, &picked, fresh).await {
+                Ok(mut upstream) => match self.attempt(service, &mut upstream).await {
+                    Ok(Attempted::Unwanted(next)) => {
+                        now = self.worker.now();
+                        picked = next;
+                        continue;
+                    }
+                    Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
+                    Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
+                    Err(failed) => failed,
+                },
+                Err(failed) => failed,
+            };
+            now = self.worker.now();
+            self.witness(service, &picked, failed, now);
+            picked = self.another(service, picked, failed, now).ok_or(failed.failure)?;
+            fresh |= failed.is_stale_connection();
+        }
+    }
+
+    /// The endpoint of the next attempt, if there may be one.
+    fn another(&self, service: &Service, last: Picked, failed: Failed, now: Instant) -> Option<Picked> {
+        let retry = &self.route.retry;
+        if self.timing.attempts >= retry.attempts || !failed.is_safe(&self.request.facts, retry) {
+            return None;
+        }
+        // Where there is no other endpoint, one whose idle connection was closed is tried again itself.
+        let next = match service.pick(now, &self.timing.tried) {
+            Some(other) => other,
+            None if failed.is_stale_connection() => last,
+            None => return None,
+        };
+        service.take_retry(now).then_some(next)
+    }
+
+    /// The endpoint to try instead of passing on an answer with this status, where the route wants that.
+    pub fn instead_of(&self, service: &Service, status: u16, replayable: bool) -> Option<Picked> {
+        let retry = &self.route.retry;
+        let wanted = retry.statuses.contains(&status) && self.request.facts.idempotent && replayable;
+        if !wanted || self.timing.attempts >= retry.attempts {
+            return None;
+        }
+        let now = self.worker.now();
+        let next = service.pick(now, &self.timing.tried)?;
+        service.take_retry(now).then_some(next)
+    }
+
+    /// Draws conclusions about the endpoint from a failed attempt, and tells the registry.
+    fn witness(&self, service: &Service, picked: &Picked, failed: Failed, now: Instant) {
+        let witness = match failed.failure {
+            Failure::Refused => Witness::Refused,
+            Failure::ConnectTimeout | Failure::Unreachable | Failure::FirstByteTimeout => Witness::TimedOut,
+            Failure::Closed if !failed.is_stale_connection() => Witness::Reset,
+            _ => return,
+        };
+        let silent = witness == Witness::TimedOut
+            && failed.reached != Reached::Answered
+            && picked.endpoint.last_answer.get() < self.timing.attempted;
+        service.failed(picked, now, witness, silent);
+        if let (Some(subscriber), Some(name)) = (&self.worker.subscriber, service.registered_name()) {
+            let address = picked.endpoint.address;
+            subscriber.report(Evidence { service: name.clone(), address, witness, at: now });
+        }
+    }
+
+    /// Passes on the rest of an answer whose head was sent.
+    async fn finish(
+        &mut self,
+        service: &Service,
+        picked: &Picked,
+        mut upstream: Upstream,
+        mut answer: Answer,
+    ) -> Outcome {
+        let came = self.timing.first_byte;
+        service.succeeded(picked, came, came.since(self.timing.sent), answer.status);
+        let relayed = self.relay(&mut upstream, &mut answer).await;
+        let (status, body_bytes) = (answer.status, answer.body_bytes);
+        if let Err(failure) = relayed {
+            let plain_end = answer.frame == Frame::UntilClose;
+            let then = if plain_end { Then::Reset } else { Then::Close };
+            return Outcome { status, failure: Some(failure), body_bytes, then };
+        }
+        if answer.keep_service && upstream.is_clean(self.request) {
+            service.check_in(picked, upstream.stream, came);
+        }
+        let then = if answer.keep_client {
+            Then::Keep
+        } else if self.request.body_done {
+            Then::Close
+        } else {
+            Then::Linger
+        };
+        Outcome { status, failure: None, body_bytes, then }
+    }
+
+    /// Answers with a failure. Nothing was sent to the client before but interim answers.
+    fn fail(&mut self, failure: Failure) -> Outcome {
+        let facts = &self.request.facts;
+        let keep = may_keep(facts, self.worker) && self.request.body_done && !failure.poisons_connection();
+        let then = if failure == Failure::ClientGone {
+            Then::Close
+        } else {
+            respond(self.client, failure, keep, facts.is_head, self.worker)
+        };
+        Outcome { status: failure.status(), failure: Some(failure), body_bytes: 0, then }
+    }
+}
+
+/// Whether the client's connection may carry another request after an answer of the gateway's own.
+fn may_keep(facts: &RequestFacts, worker: &Worker) -> bool {
+    facts.keep_alive && facts.version == Version::Http11 && !worker.draining.get()
+}
+
+fn respond(client: &mut Client, failure: Failure, keep: bool, to_head: bool, worker: &Worker) -> Then {
+    let mut out = worker.head.borrow_mut();
+    out.clear();
+    failure.write(&mut out, keep, to_head);
+    let then = if keep { Then::Keep } else { Then::Linger };
+    client.send(&out, worker).map_or(Then::Close, |()| then)
+}
+
+/// Answers bytes that are no request. Nothing that follows them can be trusted.
+fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
+    worker.stats.refused(failure);
+    respond(client, failure, false, false, worker)
+}
+
+/// Answers a request without a service.
+fn answer_here(
+    client: &mut Client,
+    mut facts: RequestFacts,
+    reply: &Reply,
+    route: Option<&RunningRoute>,
+    mut body: Body,
+    worker: &Worker,
+) -> Then {
+    // A small body that is there already is passed over, so that the connection can be kept.
+    let passed = skip_body(&mut body, &mut client.pending);
+    let keep = passed && may_keep(&facts, worker);
+    let failure = match reply {
+        Reply::Failure(failure) => Some(*failure),
+        Reply::Route | Reply::Options => None,
+    };
+    let (status, then) = if let Some(failure) = failure {
+        if route.is_none() {
+            worker.stats.refused(failure);
+        }
+        let keep = keep && !failure.poisons_connection();
+        (failure.status(), respond(client, failure, keep, facts.is_head, worker))
+    } else {
+        let mut out = worker.head.borrow_mut();
+        out.clear();
+        let (status, text) = match route.map(|route| &route.destination) {
+            Some(Destination::Respond { status, body }) => (*status, body.as_str()),
+            Some(Destination::Service(_)) | None => (204, ""),
+        };
+        write_own(&mut out, status, None, text, keep, facts.is_head);
+        let then = if keep { Then::Keep } else { Then::Linger };
+        (status, client.send(&out, worker).map_or(Then::Close, |()| then))
+    };
+    let timing = Timing::new(facts.started);
+    record(worker, route, &facts, &Outcome { status, failure, body_bytes: 0, then }, &timing);
+    worker.buffers.give(std::mem::take(&mut facts.line.bytes));
+    then
+}
+
+/// Takes a body off the bytes that were read. False when it is not all there, or malformed.
+fn skip_body(body: &mut Body, pending: &mut Vec<u8>) -> bool {
+    let mut at = 0;
+    let mut done = body.is_empty();
+    while !done && at < pending.len() {
+        match body.read(&pending[at..]) {
+            Ok(piece) => {
+                at += piece.consumed;
+                done = piece.done;
+            }
+            Err(_) => return false,
+        }
+    }
+    pending.drain(..at);
+    done
+}

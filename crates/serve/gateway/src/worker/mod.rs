@@ -1,0 +1,135 @@
+//! A worker: one thread with its own accept queue, connections, pools and timers. Workers share nothing hot.
+
+mod accept;
+mod buffers;
+mod deadline;
+mod run;
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use haechi_core::{Clock, Directory, Instant};
+use haechi_stream::Subscriber;
+use tokio::sync::Notify;
+
+pub(crate) use buffers::{Buffers, READ, Scratch};
+pub(crate) use deadline::{Deadline, Deadlines};
+pub(crate) use run::{Command, NewListener, Setup, run};
+
+use crate::board::Board;
+use crate::discover::{Resolved, targets};
+use crate::plan::{Applied, Plan};
+use crate::stats::WorkerStats;
+
+/// What the connections of one worker share.
+pub(crate) struct Worker {
+    clock: Arc<dyn Clock>,
+    board: Arc<Board>,
+    pub plan: RefCell<Rc<Plan>>,
+    pub scratch: RefCell<Scratch>,
+    /// Where heads of answers are written before they leave.
+    pub head: RefCell<Vec<u8>>,
+    pub buffers: Buffers,
+    pub deadlines: Rc<Deadlines>,
+    /// To tell the registry what was seen.
+    pub subscriber: Option<Subscriber>,
+    directory: RefCell<Arc<Directory>>,
+    resolved: RefCell<Arc<Resolved>>,
+    /// Whether answers say that the connection will be closed.
+    pub draining: Cell<bool>,
+    /// Whether idle connections are closed.
+    pub closing_idle: Cell<bool>,
+    /// Open client connections.
+    open: Cell<usize>,
+    /// Told when the last of them is gone.
+    emptied: Notify,
+    pub stats: WorkerView,
+}
+
+/// The worker's own counters.
+pub(crate) struct WorkerView(Arc<Board>);
+
+impl Deref for WorkerView {
+    type Target = WorkerStats;
+    fn deref(&self) -> &WorkerStats {
+        &self.0.worker
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    fn new(setup: &Setup, applied: Arc<Applied>) -> Self {
+        let now = setup.clock.now();
+        let plan = Plan::new(applied, None, &setup.board, now);
+        let worker = Self {
+            clock: setup.clock.clone(),
+            board: setup.board.clone(),
+            plan: RefCell::new(Rc::new(plan)),
+            scratch: RefCell::new(Scratch::new()),
+            head: RefCell::default(),
+            buffers: Buffers::default(),
+            deadlines: Rc::default(),
+            subscriber: setup.subscriber.clone(),
+            directory: RefCell::default(),
+            resolved: RefCell::default(),
+            draining: Cell::new(false),
+            closing_idle: Cell::new(false),
+            open: Cell::new(0),
+            emptied: Notify::new(),
+            stats: WorkerView(setup.board.clone()),
+        };
+        worker.discover();
+        worker
+    }
+
+    /// The monotonic time.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Replaces what is run.
+    fn apply(&self, applied: Arc<Applied>) {
+        let before = self.plan.borrow().clone();
+        let plan = Plan::new(applied, Some(&before), &self.board, self.now());
+        let config = plan.config.clone();
+        *self.plan.borrow_mut() = Rc::new(plan);
+        self.discover();
+        for (name, service) in &before.services {
+            if !self.plan.borrow().services.get(name).is_some_and(|kept| Rc::ptr_eq(kept, service)) {
+                service.update(&[], |_| Arc::default());
+            }
+        }
+        self.board.keep(
+            |route| config.routes.iter().any(|kept| kept.name == *route),
+            |service| config.services.contains_key(service),
+        );
+    }
+
+    /// Gives every service the endpoints that its source names now.
+    fn discover(&self) {
+        let plan = self.plan.borrow().clone();
+        let (directory, resolved) = (self.directory.borrow().clone(), self.resolved.borrow().clone());
+        for (name, service) in &plan.services {
+            let targets = targets(&service.config.endpoints, &directory, &resolved);
+            service.update(&targets, |address| self.board.endpoint(name, address));
+            self.board
+                .keep_endpoints(name, |address| targets.iter().any(|target| target.address == *address));
+        }
+    }
+
+    /// What is done now and then: idle connections to services are looked through.
+    fn housekeeping(&self, now: Instant) {
+        let plan = self.plan.borrow().clone();
+        for service in plan.services.values() {
+            service.sweep(now);
+        }
+    }
+}

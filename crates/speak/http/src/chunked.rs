@@ -1,0 +1,167 @@
+//! The chunked coding (RFC 9112 §7.1), read strictly. The data is passed on in chunks written anew, so
+//! extensions and trailers end here.
+
+use crate::body::Piece;
+use crate::{BadBody, Known};
+
+/// The largest chunk: a size that leaves room for arithmetic.
+const MAX_CHUNK: u64 = 1 << 60;
+
+/// Digits of a chunk's size at most: leading zeros must not go on for ever.
+const MAX_SIZE_DIGITS: u8 = 16;
+
+/// Bytes of one trailer line at most, within the limit for all extras.
+const MAX_TRAILER_LINE: usize = 8 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the first digit of a size.
+    SizeStart,
+    Size,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    /// At the start of a trailer line, or of the empty line that ends the body.
+    TrailerStart,
+    Trailer,
+    TrailerLf,
+    EndLf,
+    Done,
+}
+
+/// Reads a chunked body piece by piece.
+#[derive(Clone, Debug)]
+pub struct ChunkDecoder {
+    state: State,
+    /// The size being read, then what is left of the chunk's data.
+    left: u64,
+    /// Digits of the size read so far.
+    digits: u8,
+    /// Bytes of extensions and trailers still allowed.
+    extras: usize,
+    line: Vec<u8>,
+}
+
+impl ChunkDecoder {
+    /// At the start of a body, with this many bytes allowed for extensions and trailers.
+    pub const fn new(extras: usize) -> Self {
+        Self { state: State::SizeStart, left: 0, digits: 0, extras, line: Vec::new() }
+    }
+
+    /// Reads to the end of the next run of data, of the body, or of the input.
+    pub fn read<'i>(&mut self, input: &'i [u8]) -> Result<Piece<'i>, BadBody> {
+        let mut at = 0;
+        while let Some(&byte) = input.get(at) {
+            if self.state == State::Data {
+                let rest = &input[at..];
+                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
+                self.left -= take as u64;
+                if self.left == 0 {
+                    self.state = State::DataCr;
+                }
+                return Ok(Piece { consumed: at + take, data: &rest[..take], done: false });
+            }
+            at += 1;
+            self.state = self.step(byte)?;
+            if self.state == State::Done {
+                return Ok(Piece { consumed: at, data: &[], done: true });
+            }
+        }
+        Ok(Piece { consumed: at, data: &[], done: false })
+    }
+
+    /// What follows `byte` outside of data.
+    fn step(&mut self, byte: u8) -> Result<State, BadBody> {
+        match self.state {
+            State::SizeStart => self.digit(byte),
+            State::Size => match byte {
+                b'\r' => Ok(State::SizeLf),
+                b';' => self.extra(State::Extension),
+                // RFC 9112 §7.1.1 has BWS before the semicolon only for the sake of old senders. Refused.
+                _ => self.digit(byte),
+            },
+            State::Extension => match byte {
+                b'\r' => Ok(State::SizeLf),
+                b'\t' | b' '..=b'~' | 0x80.. => self.extra(State::Extension),
+                _ => Err(BadBody::ChunkExtension),
+            },
+            State::SizeLf => self.after_size(byte),
+            State::DataCr => expect(byte, b'\r', State::DataLf),
+            State::DataLf => {
+                self.left = 0;
+                self.digits = 0;
+                expect(byte, b'\n', State::SizeStart)
+            }
+            State::TrailerStart => match byte {
+                b'\r' => Ok(State::EndLf),
+                _ => self.trailer_byte(byte),
+            },
+            State::Trailer => match byte {
+                b'\r' => Ok(State::TrailerLf),
+                _ => self.trailer_byte(byte),
+            },
+            State::TrailerLf => {
+                let next = expect(byte, b'\n', State::TrailerStart)?;
+                check_trailer(&self.line)?;
+                self.line.clear();
+                Ok(next)
+            }
+            State::EndLf => expect(byte, b'\n', State::Done),
+            State::Data | State::Done => Ok(self.state),
+        }
+    }
+
+    fn digit(&mut self, byte: u8) -> Result<State, BadBody> {
+        let digit = (byte as char).to_digit(16).ok_or(BadBody::ChunkSize)?;
+        self.digits += 1;
+        if self.digits > MAX_SIZE_DIGITS || self.left >= MAX_CHUNK >> 4 {
+            return Err(BadBody::ChunkSize);
+        }
+        self.left = self.left << 4 | u64::from(digit);
+        Ok(State::Size)
+    }
+
+    fn after_size(&self, byte: u8) -> Result<State, BadBody> {
+        expect(byte, b'\n', if self.left == 0 { State::TrailerStart } else { State::Data })
+    }
+
+    fn extra(&mut self, next: State) -> Result<State, BadBody> {
+        self.extras = self.extras.checked_sub(1).ok_or(BadBody::ChunkExtras)?;
+        Ok(next)
+    }
+
+    fn trailer_byte(&mut self, byte: u8) -> Result<State, BadBody> {
+        if byte == b'\n' || self.line.len() >= MAX_TRAILER_LINE {
+            return Err(if byte == b'\n' { BadBody::Trailer } else { BadBody::ChunkExtras });
+        }
+        self.line.push(byte);
+        self.extra(State::Trailer)
+    }
+}
+
+fn expect(byte: u8, wanted: u8, next: State) -> Result<State, BadBody> {
+    if byte == wanted { Ok(next) } else { Err(BadBody::ChunkEnd) }
+}
+
+/// A trailer line must be a field, and not one that frames, routes or controls the message
+/// (RFC 9110 §6.5.1).
+fn check_trailer(line: &[u8]) -> Result<(), BadBody> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or(BadBody::Trailer)?;
+    let (name, value) = line.split_at(colon);
+    let name = std::str::from_utf8(name).map_err(|_| BadBody::Trailer)?;
+    let clean = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..));
+    let plain = matches!(Known::of(name), Known::Other);
+    let controls =
+        ["authorization", "cookie", "set-cookie", "content-encoding", "content-type", "content-range"];
+    if clean
+        && plain
+        && crate::is_token(name.as_bytes())
+        && !controls.iter().any(|c| name.eq_ignore_ascii_case(c))
+    {
+        Ok(())
+    } else {
+        Err(BadBody::Trailer)
+    }
+}

@@ -1,0 +1,124 @@
+//! Header fields by name.
+
+/// One header field: its name as sent and its value without the spaces around it.
+pub type Field<'a> = httparse::Header<'a>;
+
+/// The fields that the gateway itself reads, drops or writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// Any other field: passed on as it is.
+    #[default]
+    Other,
+    /// `Host`
+    Host,
+    /// `Content-Length`
+    ContentLength,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Connection`
+    Connection,
+    /// `Keep-Alive`
+    KeepAlive,
+    /// `Proxy-Connection`, of old browsers
+    ProxyConnection,
+    /// `TE`
+    Te,
+    /// `Trailer`
+    Trailer,
+    /// `Upgrade`
+    Upgrade,
+    /// `Expect`
+    Expect,
+    /// `Via`
+    Via,
+    /// `X-Forwarded-For`
+    ForwardedFor,
+    /// `X-Forwarded-Host`
+    ForwardedHost,
+    /// `X-Forwarded-Proto`
+    ForwardedProto,
+    /// `X-Forwarded-Port`
+    ForwardedPort,
+    /// `X-Forwarded-Prefix`
+    ForwardedPrefix,
+    /// Not a framing field, but some parsers take it for one: `Content_Length`, `Transfer_Encoding`.
+    LookAlike,
+}
+
+impl Known {
+    /// Which field a name means. By length first, so that most names cost one comparison or none.
+    #[inline]
+    pub fn of(name: &str) -> Self {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            2 if is("te") => Self::Te,
+            3 if is("via") => Self::Via,
+            4 if is("host") => Self::Host,
+            6 if is("expect") => Self::Expect,
+            7 if is("upgrade") => Self::Upgrade,
+            7 if is("trailer") => Self::Trailer,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::KeepAlive,
+            14 if is("content-length") => Self::ContentLength,
+            14 if looks_like(name, "content-length") => Self::LookAlike,
+            15 if is("x-forwarded-for") => Self::ForwardedFor,
+            16 if is("proxy-connection") => Self::ProxyConnection,
+            16 if is("x-forwarded-host") => Self::ForwardedHost,
+            16 if is("x-forwarded-port") => Self::ForwardedPort,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            17 if is("x-forwarded-proto") => Self::ForwardedProto,
+            17 if looks_like(name, "transfer-encoding") => Self::LookAlike,
+            18 if is("x-forwarded-prefix") => Self::ForwardedPrefix,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the field belongs to one connection and is never passed on (RFC 9110 §7.6.1). `Trailer` is
+    /// among them because the gateway discards trailers, as RFC 9112 §7.1.2 allows.
+    pub const fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::ProxyConnection
+                | Self::Te
+                | Self::Trailer
+                | Self::Upgrade
+                | Self::TransferEncoding
+        )
+    }
+}
+
+/// Whether `name` differs from the framing field `framing` only by case and by `_` for `-`. CGI and its heirs
+/// turn both into `HTTP_CONTENT_LENGTH`.
+fn looks_like(name: &str, framing: &str) -> bool {
+    name.bytes()
+        .zip(framing.bytes())
+        .all(|(byte, of)| byte.eq_ignore_ascii_case(&of) || (of == b'-' && byte == b'_'))
+}
+
+/// Whether a text is a token (RFC 9110 §5.6.2), as methods and field names must be.
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty()
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_whatever_their_case() {
+        assert_eq!(Known::of("HOST"), Known::Host);
+        assert_eq!(Known::of("Transfer-encoding"), Known::TransferEncoding);
+        assert_eq!(Known::of("x-forwarded-for"), Known::ForwardedFor);
+        assert_eq!(Known::of("Hosts"), Known::Other);
+    }
+
+    #[test]
+    fn underscores_do_not_hide_a_framing_field() {
+        assert_eq!(Known::of("Content_Length"), Known::LookAlike);
+        assert_eq!(Known::of("transfer_encoding"), Known::LookAlike);
+        assert_eq!(Known::of("transfer.encoding"), Known::Other);
+    }
+}
