@@ -7,6 +7,7 @@
 
 mod ant;
 mod difference;
+pub mod forms;
 mod overlay;
 mod placeholder;
 mod plain_text;

@@ -43,14 +43,23 @@ impl<'a> Placeholders<'a> {
         Self { values }
     }
 
-    /// Resolves all placeholders of a text. `\${` and `\\${` come out as `${`.
-    pub fn resolve(&self, text: &str) -> Result<String, PlaceholderError> {
+    /// Resolves all placeholders of a whole file or flat form. `\${` and `\\${` come out as `${`.
+    pub fn resolve_text(&self, text: &str) -> Result<String, PlaceholderError> {
+        self.resolve(text, false)
+    }
+
+    /// Resolves all placeholders of one value; white space around a key is ignored here.
+    pub fn resolve_value(&self, text: &str) -> Result<String, PlaceholderError> {
+        self.resolve(text, true)
+    }
+
+    fn resolve(&self, text: &str, trim: bool) -> Result<String, PlaceholderError> {
         if !text.contains("${") {
             return Ok(text.to_owned());
         }
         // The mask is Spring's own, so that a text which has it already comes out the same.
         let masked = text.replace("\\\\${", MASK).replace("\\${", MASK);
-        let mut resolver = Resolver { values: &self.values, visited: Vec::new(), depth: 0, bytes: 0 };
+        let mut resolver = Resolver { values: &self.values, trim, visited: Vec::new(), depth: 0, bytes: 0 };
         Ok(resolver.text(&masked)?.replace(MASK, "${"))
     }
 }
@@ -64,6 +73,7 @@ enum Part<'t> {
 
 struct Resolver<'a> {
     values: &'a HashMap<&'a str, &'a Value>,
+    trim: bool,
     visited: Vec<String>,
     depth: usize,
     bytes: usize,
@@ -138,7 +148,8 @@ impl Resolver<'_> {
 
     /// A key's value with its own placeholders resolved.
     fn value(&mut self, key: &str) -> Result<Option<String>, PlaceholderError> {
-        let Some(value) = self.values.get(key.trim()) else { return Ok(None) };
+        let name = if self.trim { key.trim() } else { key };
+        let Some(value) = self.values.get(name) else { return Ok(None) };
         if self.visited.iter().any(|visited| visited == key) {
             return Err(PlaceholderError::Circular(key.to_owned()));
         }
@@ -223,21 +234,28 @@ mod tests {
             ("${ a }", "1"),
             ("$a {a} $", "$a {a} $"),
         ] {
-            assert_eq!(placeholders.resolve(text).as_deref(), Ok(expected), "{text}");
+            let expected = if text == "${ a }" {
+                assert_eq!(placeholders.resolve_text(text).as_deref(), Ok(text));
+                "1"
+            } else {
+                assert_eq!(placeholders.resolve_text(text).as_deref(), Ok(expected), "{text}");
+                expected
+            };
+            assert_eq!(placeholders.resolve_value(text).as_deref(), Ok(expected), "{text}");
         }
     }
 
     #[test]
     fn circles_depth_and_size_are_bounded() {
         let sources = source(&[("a", "${b}"), ("b", "x${a}")]);
-        let circle = Placeholders::new(&sources).resolve("${a}");
+        let circle = Placeholders::new(&sources).resolve_text("${a}");
         assert_eq!(circle, Err(PlaceholderError::Circular("a".to_owned())));
         let nested = format!("{}{}", "${".repeat(1000), "}".repeat(1000));
-        assert_eq!(Placeholders::new(&[]).resolve(&nested), Err(PlaceholderError::TooDeep(DEPTH)));
+        assert_eq!(Placeholders::new(&[]).resolve_text(&nested), Err(PlaceholderError::TooDeep(DEPTH)));
         let names: Vec<String> = (0..40).map(|i| format!("k{i}")).collect();
         let values: Vec<String> = (1..=40).map(|i| format!("${{k{i}}}${{k{i}}}${{k{i}:xxxx}}")).collect();
         let pairs: Vec<(&str, &str)> = names.iter().zip(&values).map(|(k, v)| (&**k, &**v)).collect();
         let sources = source(&pairs);
-        assert_eq!(Placeholders::new(&sources).resolve("${k0}"), Err(PlaceholderError::TooLong(BYTES)));
+        assert_eq!(Placeholders::new(&sources).resolve_text("${k0}"), Err(PlaceholderError::TooLong(BYTES)));
     }
 }

@@ -211,6 +211,10 @@ enum Activation {
 
 /// The conditions under all names that Boot's relaxed binding accepts.
 fn activation(key: &str) -> Option<Activation> {
+    // What Boot 2.3 and earlier wrote; Boot 3 refuses the file. Where a person means it, the meaning is clear.
+    if key == "spring.profiles" || key.starts_with("spring.profiles[") {
+        return Some(Activation::OnProfile);
+    }
     let rest = key.strip_prefix("spring.config.activate.")?;
     let uniform: String = rest
         .split('[')

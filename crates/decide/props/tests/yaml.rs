@@ -73,11 +73,9 @@ fn what_spring_refuses_is_refused_with_a_place() {
 fn what_grows_is_bounded() {
     let deep = format!("{}1", "[".repeat(1000));
     assert!(error(&deep).contains("deep"), "{}", error(&deep));
-    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for i in 1..10 {
-        let alias = format!("*a{}", i - 1);
-        laughs += &format!("a{i}: &a{i} [{}]\n", vec![alias; 10].join(", "));
-    }
+    let line = |i: usize| format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 10].join(", "));
+    let laughs: String = (1..10).map(line).collect();
+    let laughs = format!("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{laughs}");
     assert!(error(&laughs).contains("more than"), "{}", error(&laughs));
     let key = "k".repeat(1000);
     let long = format!("{key}: {{ {key}: [{}] }}", vec!["1"; 50_000].join(","));

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use crate::value::Entry;
 
 pub use properties::read_properties;
+pub(crate) use scalar::is_plain_text;
 pub use yaml::read_yaml;
 
 /// What one file may contain at most. Every reader stops with a [`ReadError`] at the first limit it meets.

@@ -201,6 +201,49 @@ fn digits_and_underscores(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && tail(text)
 }
 
+/// Whether a plain scalar of this text is read back as the same text by any YAML 1.1 reader, timestamps included
+/// (which Spring's reader leaves text, but its writer knows).
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    matches!(implicit(text), Meaning::Value(Value::Text(_))) && !is_timestamp(text)
+}
+
+/// `2001-12-14`, or that with a time behind it.
+fn is_timestamp(text: &str) -> bool {
+    const LIMIT: usize = 50;
+    let digits = |part: &str, least: usize, most: usize| {
+        (least..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let date = |date: &str, least: usize| {
+        let parts: Vec<&str> = date.split('-').collect();
+        matches!(*parts, [y, m, d] if digits(y, 4, 4) && digits(m, least, 2) && digits(d, least, 2))
+    };
+    if text.len() > LIMIT {
+        return false;
+    }
+    if date(text, 2) {
+        return true;
+    }
+    let Some((day, rest)) = text.split_once(['T', 't', ' ', '\t']) else { return false };
+    let time = rest.trim_start_matches([' ', '\t']);
+    if time.len() < rest.len() && text[day.len()..].starts_with(['T', 't']) {
+        return false;
+    }
+    let end = time.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(time.len());
+    let (time, zone) = time.split_at(end);
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let parts: Vec<&str> = whole.split(':').collect();
+    let time_fits = matches!(*parts, [h, m, s] if digits(h, 1, 2) && digits(m, 2, 2) && digits(s, 2, 2));
+    let zone = zone.trim_start_matches([' ', '\t']);
+    let zone_fits = match zone.strip_prefix(['+', '-']) {
+        Some(offset) => {
+            let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "00"));
+            digits(hours, 1, 2) && digits(minutes, 2, 2)
+        }
+        None => zone.is_empty() || zone == "Z",
+    };
+    date(day, 1) && time_fits && digits(fraction, 0, LIMIT) && zone_fits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +318,18 @@ mod tests {
         }
         for text in [".", "1.e", "e3", "1.2.3", "+.nan", "1e", "._", "1.5.", ".e3", "127.0.0.1"] {
             assert_eq!(plain(text), Meaning::Value(Value::from(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_known_though_they_stay_text() {
+        for text in
+            ["2001-12-14", "2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43.10 -5", "2001-1-4T1:59:43Z"]
+        {
+            assert!(!is_plain_text(text), "{text}");
+        }
+        for text in ["2001-1-4", "2001-12-14T", "2001-12-14T 1:59:43", "2001-12-14 1:59", "text"] {
+            assert!(is_plain_text(text), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use haechi_yaml::{Entry as Pair, Node, Position, Span, Value as Tree};
+use haechi_yaml::{Entry as Pair, Node, Position, Span, Style, Value as Tree};
 
 use super::scalar::{Meaning, resolve};
 use super::{Budget, Limits, Properties, ReadError, check_size};
@@ -37,7 +37,7 @@ pub fn read_yaml(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Proper
     let mut budget = Budget::new(limits);
     let mut documents = Vec::new();
     for root in &stream.documents {
-        let mut flat = Flat { properties: Properties::new(), budget: &mut budget };
+        let mut flat = Flat { text, properties: Properties::new(), budget: &mut budget };
         let result = match mapping(root) {
             Ok(Some(pairs)) => flat.mapping(pairs, ""),
             Ok(None) if is_nothing(root) => continue,
@@ -78,12 +78,7 @@ fn is_nothing(root: &Node) -> bool {
 /// mapping.
 fn mapping(node: &Node) -> Result<Option<Vec<(String, &Node)>>, Problem> {
     let Some(pairs) = node.mapping() else { return Ok(None) };
-    if let Some(tag) = node.tag.as_deref()
-        && tag != "!"
-        && tag != "tag:yaml.org,2002:map"
-    {
-        return Err(Problem::new(node.span, format!("no value can be made for the tag {tag}")));
-    }
+    check_tag(node, "tag:yaml.org,2002:map")?;
     let mut merged = Merged::default();
     let mut own: HashMap<Key, Span> = HashMap::new();
     for pair in pairs {
@@ -97,6 +92,16 @@ fn mapping(node: &Node) -> Result<Option<Vec<(String, &Node)>>, Problem> {
         }
     }
     Ok(Some(merged.pairs.into_iter().map(|(key, node)| (key.text, node)).collect()))
+}
+
+/// A collection may have no tag but its own.
+fn check_tag(node: &Node, own: &str) -> Result<(), Problem> {
+    match node.tag.as_deref() {
+        Some(tag) if tag != "!" && tag != own => {
+            Err(Problem::new(node.span, format!("no value can be made for the tag {tag}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A key as it is in a path, and whether it was text: `1` and `"1"` are different keys.
@@ -165,6 +170,7 @@ fn key(node: &Node) -> Result<Option<Key>, Problem> {
 }
 
 struct Flat<'a, 'l> {
+    text: &'a str,
     properties: Properties,
     budget: &'a mut Budget<'l>,
 }
@@ -184,6 +190,9 @@ impl Flat<'_, '_> {
     }
 
     fn node(&mut self, node: &Node, path: String) -> Result<(), Problem> {
+        if node.sequence().is_some() {
+            check_tag(node, "tag:yaml.org,2002:seq")?;
+        }
         match &node.value {
             Tree::Mapping(_) => {
                 let pairs = mapping(node)?.unwrap_or_default();
@@ -204,7 +213,9 @@ impl Flat<'_, '_> {
                 let value = match resolve(scalar, node.tag.as_deref()) {
                     Ok(Meaning::Value(value)) => value,
                     Ok(Meaning::Null) => Value::from(""),
-                    Ok(Meaning::Merge) => Value::from("<<"),
+                    Ok(Meaning::Merge) => {
+                        return Err(Problem::new(node.span, "`<<` is a key only; quote it to make it text"));
+                    }
                     Err(message) => return Err(Problem::new(node.span, message)),
                 };
                 self.put(path, value, node)
@@ -215,8 +226,48 @@ impl Flat<'_, '_> {
     /// Keys that are equal only once flattened (`a.b` and `b` below `a`) overwrite, the last one winning.
     fn put(&mut self, key: String, value: Value, node: &Node) -> Result<(), Problem> {
         self.budget.take(key.len()).map_err(|message| Problem::new(node.span, message))?;
-        let Position { line, column, .. } = node.span.start;
+        let block = node.scalar().filter(|scalar| matches!(scalar.style, Style::Literal | Style::Folded));
+        let Position { line, column, byte } = node.span.start;
+        let header = block.and_then(|_| block_header(self.text, byte as usize, line));
+        let (line, column, byte) = header.unwrap_or((line, column, byte as usize));
+        let column = column - decorations(self.text, byte).min(column - 1);
         self.properties.insert(key, Entry { value, origin: Some(Origin { line, column }) });
         Ok(())
+    }
+}
+
+/// How many characters before a value its anchor and tag take: SnakeYAML has a value start there.
+fn decorations(text: &str, start: usize) -> u32 {
+    let line = text[..start].rsplit(['\n', '\r']).next().unwrap_or_default();
+    let mut rest = line;
+    loop {
+        let before = rest.trim_end_matches([' ', '\t']);
+        let token = before.rfind([' ', '\t', '[', ',', '{']).map_or(0, |at| at + 1);
+        // Nothing else can stand there: two values are never side by side without a mark between.
+        if before.len() == rest.len() || !before[token..].starts_with(['&', '!']) {
+            return line[rest.len()..].chars().count() as u32;
+        }
+        rest = &before[..token];
+    }
+}
+
+/// Line, column and byte of the `|` or `>` above a block scalar's content, which is where SnakeYAML has it start.
+fn block_header(text: &str, start: usize, line: u32) -> Option<(u32, u32, usize)> {
+    let mut end = start;
+    let mut line = line;
+    // The header is on the content's own line if that is empty, or on the first line above that is not.
+    loop {
+        let line_start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+        let code = text[line_start..end].split(" #").next().unwrap_or_default().trim_end();
+        let token = code.rfind([' ', '\t']).map_or(0, |at| at + 1);
+        if code[token..].starts_with(['|', '>']) {
+            let column = code[..token].chars().count() as u32 + 1;
+            return Some((line, column, line_start + token));
+        }
+        if !code.is_empty() || line_start == 0 || line <= 1 {
+            return None;
+        }
+        end = line_start - 1;
+        line -= 1;
     }
 }
