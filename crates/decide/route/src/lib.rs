@@ -22,4 +22,5 @@ pub use request::{Headers, NoHeaders, RequestView};
 pub use rewrite::rewrite_path;
 pub use specificity::Specificity;
 pub use table::RouteTable;
-pub use valid::{Reason, Refused};
+pub use tie::can_both_match;
+pub use valid::{Reason, Refused, canonical_pattern};

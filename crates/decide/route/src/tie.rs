@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ant::{AntPattern, Segment};
-use crate::config::{HostPattern, PathPattern, Route, ValueMatch, ValuePattern};
+use crate::config::{HostPattern, Match, PathPattern, Route, ValueMatch, ValuePattern};
 use crate::specificity::Specificity;
 use crate::table::Ranked;
 use crate::valid::{Reason, Refused};
@@ -47,21 +47,36 @@ pub(crate) fn refuse(routes: &[Route], ranked: &mut Vec<Ranked>, refused: &mut V
 
 impl<'a> Group<'a> {
     fn of(route: &'a Ranked) -> Self {
-        let head = match &route.matches.path {
-            None => "",
-            Some(PathPattern::Exact(text) | PathPattern::Prefix(text)) => text,
-            Some(PathPattern::Pattern(text)) => {
-                let head = &text[..text.find(['*', '?']).unwrap_or(text.len())];
-                head.strip_suffix('/').unwrap_or(head)
-            }
-        };
+        let head = literal_head(route.matches.path.as_ref());
+        let head = head.strip_suffix('/').unwrap_or(head);
         Self { specificity: &route.specificity, host: route.matches.host.as_ref(), head }
     }
 }
 
 /// Whether a request exists that both match. Hosts are equal already.
 fn overlap(a: &Ranked, b: &Ranked) -> bool {
-    let (a, b) = (&a.matches, &b.matches);
+    beside_hosts_overlap(&a.matches, &b.matches)
+}
+
+/// Whether a request exists that both match. Paths are as [`canonical_pattern`](crate::canonical_pattern)
+/// writes them.
+pub fn can_both_match(a: &Match, b: &Match) -> bool {
+    hosts_overlap(a.host.as_ref(), b.host.as_ref()) && beside_hosts_overlap(a, b)
+}
+
+fn hosts_overlap(a: Option<&HostPattern>, b: Option<&HostPattern>) -> bool {
+    use HostPattern::{Exact, Suffix};
+    match (a, b) {
+        (None, _) | (_, None) => true,
+        (Some(Exact(a)), Some(Exact(b))) => a == b,
+        (Some(Exact(host)), Some(Suffix(suffix))) | (Some(Suffix(suffix)), Some(Exact(host))) => {
+            host.ends_with(suffix) && host.len() > suffix.len()
+        }
+        (Some(Suffix(a)), Some(Suffix(b))) => a.ends_with(b) || b.ends_with(a),
+    }
+}
+
+fn beside_hosts_overlap(a: &Match, b: &Match) -> bool {
     let methods = a.methods.is_empty()
         || b.methods.is_empty()
         || a.methods.iter().any(|method| b.methods.contains(method));
@@ -89,8 +104,23 @@ fn value_overlaps(a: &ValuePattern, b: &ValuePattern) -> bool {
 }
 
 fn paths_overlap(a: Option<&PathPattern>, b: Option<&PathPattern>) -> bool {
+    // What stands before the first wildcard tells most pairs apart.
+    let (head_a, head_b) = (literal_head(a), literal_head(b));
+    let both = head_a.len().min(head_b.len());
+    if head_a.as_bytes()[..both] != head_b.as_bytes()[..both] {
+        return false;
+    }
     let (a, b) = (as_pattern(a), as_pattern(b));
     segments_overlap(a.segments(), b.segments())
+}
+
+/// All before the first wildcard.
+fn literal_head(path: Option<&PathPattern>) -> &str {
+    match path {
+        None => "",
+        Some(PathPattern::Exact(text) | PathPattern::Prefix(text)) => text,
+        Some(PathPattern::Pattern(text)) => &text[..text.find(['*', '?']).unwrap_or(text.len())],
+    }
 }
 
 fn as_pattern(path: Option<&PathPattern>) -> AntPattern {

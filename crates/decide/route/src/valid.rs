@@ -98,6 +98,12 @@ fn normal_path(path: &PathPattern) -> Result<PathPattern, Reason> {
     })
 }
 
+/// A pattern of `?`, `*` and `**` in the form that is found fastest: a prefix, an exact path or a pattern, its
+/// literal parts in the form of requests' paths.
+pub fn canonical_pattern(pattern: &str) -> Result<PathPattern, Reason> {
+    normal_path(&PathPattern::Pattern(pattern.to_owned()))
+}
+
 /// `/a/**` is a prefix and a pattern without wildcards an exact path: both are found faster that way.
 fn of_pattern(mut pattern: String) -> PathPattern {
     while pattern.contains("/**/**") {
