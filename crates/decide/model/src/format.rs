@@ -268,7 +268,7 @@ fn name(text: &str) -> Result<(), Misfit> {
     match haechi_core::ServiceName::new(text) {
         Ok(_) => Ok(()),
         Err(error) => Err(misfit(
-            format!("name {:?} {}", error.name, error.why),
+            format!("{:?} {}", error.name, error.why),
             "a name has 1 to 255 bytes and no spaces, for example `shop-api`",
         )),
     }

@@ -294,7 +294,15 @@ fn plain_words(info: &str) -> String {
         "while parsing a flow mapping, did not find expected ',' or '}'" => "expected `,` or `}` here",
         "while parsing a flow sequence, expected ',' or ']'" => "expected `,` or `]` here",
         "while scanning a quoted scalar, found unexpected end of stream" => "the quote is never closed",
-        "while parsing node, found unknown anchor" => "the alias has no anchor; write `&name` before `*name`",
+        "while parsing node, found unknown anchor" => {
+            "the alias has no anchor; a text that begins with `*` needs quotes"
+        }
+        "invalid indentation in quoted scalar" => {
+            "the quote is never closed, or what is between the quotes isn't indented"
+        }
+        "invalid indentation in flow construct" => {
+            "a bracket or brace above is never closed, or what is in it isn't indented"
+        }
         "while parsing a quoted scalar, found unknown escape character" => {
             "unknown escape; in double quotes write `\\\\` for a backslash, or use single quotes"
         }

@@ -126,7 +126,10 @@ impl Lower<'_> {
     ) -> MatchedRepository {
         let raw = match entry {
             raw::GitRepositoryEntry::Uri(uri) => {
-                let repository = GitRepository { uri: self.uri(uri, at), folder: None, ..default.clone() };
+                let http_auth =
+                    default.http_auth.clone().filter(|_| authority(&uri.0) == authority(&default.uri));
+                let repository =
+                    GitRepository { uri: self.uri(uri, at), folder: None, http_auth, ..default.clone() };
                 return MatchedRepository {
                     name: name.to_owned(),
                     patterns: vec![name.to_owned()],
@@ -148,7 +151,10 @@ impl Lower<'_> {
             clone_on_start: raw.clone_on_start.unwrap_or(default.clone_on_start),
             force_pull: raw.force_pull.unwrap_or(default.force_pull),
             folder: None,
-            http_auth: own_auth.or_else(|| default.http_auth.clone()),
+            // A password is never sent to a host it wasn't written for.
+            http_auth: own_auth.or_else(|| {
+                default.http_auth.clone().filter(|_| authority(&raw.uri.0) == authority(&default.uri))
+            }),
             ssh: SshConfig {
                 private_key: own_key.or_else(|| default.ssh.private_key.clone()),
                 passphrase: raw
@@ -168,10 +174,12 @@ impl Lower<'_> {
     fn uri(&mut self, raw: &raw::ConfigUrl, at: At<'_>) -> String {
         let text = &raw.0;
         let is_scp = text.split_once(':').is_some_and(|(host, _)| !host.contains('/') && host.len() > 1);
-        if text.contains("://") || (is_scp && !text.starts_with("file:")) {
+        let is_file = text.starts_with("file:");
+        if (text.contains("://") || is_scp) && !is_file {
             return text.clone();
         }
-        let folder = self.folder.join(text.strip_prefix("file:").unwrap_or(text));
+        let folder = text.strip_prefix("file://").or_else(|| text.strip_prefix("file:")).unwrap_or(text);
+        let folder = self.folder.join(folder);
         if !text.contains('{') && !self.files.is_folder(&folder) {
             let message = format!("the folder {} doesn't exist", folder.display());
             let diagnostic = Diagnostic::error("missing-file", at.span(), message);
@@ -282,4 +290,11 @@ impl Lower<'_> {
             prefix_invalid_properties: raw.prefix_invalid_properties.unwrap_or(true),
         }
     }
+}
+
+/// Scheme, host and port of a URL.
+fn authority(uri: &str) -> Option<&str> {
+    let start = uri.find("://")? + 3;
+    let end = uri[start..].find('/').map_or(uri.len(), |i| start + i);
+    Some(&uri[..end])
 }

@@ -34,12 +34,12 @@ impl Lower<'_> {
                 let diagnostic = Diagnostic::error("expectation", at.item(*i).span(), message);
                 let is_left_out =
                     matches!(&expectation.becomes, Becomes::Route(name) if self.was_left_out("route", name));
-                let help = if is_left_out {
-                    Some("the route is left out because of its own errors".to_owned())
-                } else {
-                    help
+                let help = match help {
+                    _ if is_left_out => "the route is left out because of its own errors".to_owned(),
+                    Some(help) => help,
+                    None => "correct the expectation, or the routes".to_owned(),
                 };
-                self.report(Diagnostic { help, ..diagnostic }.harmless());
+                self.report(diagnostic.help(help).harmless());
             }
         }
         all.into_iter().map(|(_, expectation)| expectation).collect()

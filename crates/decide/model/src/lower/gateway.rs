@@ -19,7 +19,7 @@ impl Lower<'_> {
     ) -> (Option<GatewayConfig>, Option<ZuulImport>) {
         let Some(gateway) = &raw.gateway else {
             if !raw.services.is_empty() {
-                let span = at.key("services").span();
+                let span = at.key("services").key_span();
                 let diagnostic =
                     Diagnostic::warning("unused", span, "there are services and no gateway to use them");
                 self.report(diagnostic.help("add `gateway: { listeners: [ … ], routes: [ … ] }`"));
@@ -128,7 +128,7 @@ impl Lower<'_> {
         for name in services.keys() {
             if gateway.routes.iter().all(|route| route.service.as_deref() != Some(name.as_str())) {
                 let message = format!("service `{name}` is used by no route");
-                let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).span(), message);
+                let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).key_span(), message);
                 self.report(diagnostic.help("name it in a route's `service`, or remove it"));
             }
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use haechi_yaml::Span;
+
 use super::{At, Lower};
 use crate::diagnostic::{Cost, Diagnostic, Severity};
 use crate::validate::LeftOut;
@@ -43,6 +45,13 @@ impl Lower<'_> {
         self.left_out.iter().any(|part| part.kind == kind && part.name.as_deref() == Some(name))
     }
 
+    /// The place of the mistake that something is left out for.
+    pub(super) fn why_left_out(&self, kind: &str, name: &str) -> Option<Span> {
+        let part = LeftOut { kind: kind.to_owned(), name: Some(name.to_owned()) };
+        let cost = Cost::LeftOut(part.to_string());
+        self.diagnostics.iter().find(|diagnostic| diagnostic.cost == cost).map(|diagnostic| diagnostic.span)
+    }
+
     /// The text of a file, or an error that says what is the matter with it.
     pub(super) fn readable(&mut self, path: &Path, what: &str, at: At<'_>) -> Option<String> {
         let (message, help) = match self.files.read(path) {
@@ -57,9 +66,10 @@ impl Lower<'_> {
                 format!("{what} {} may not be read", path.display()),
                 "give this program's user the right to read it",
             ),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                (format!("{what} {} is not text", path.display()), "PEM is text that begins with -----BEGIN")
-            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => (
+                format!("{what} {} is not text", path.display()),
+                "PEM is text; convert it: openssl x509 -inform der -in FILE",
+            ),
             Err(error) => (format!("{what} {}: {error}", path.display()), "name a file that can be read"),
         };
         self.report(Diagnostic::error("missing-file", at.span(), message).help(help));

@@ -68,7 +68,7 @@ impl Lower<'_> {
             let (message, help) = if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
                 ("has a private key with a passphrase", "decrypt it: openssl pkey -in FILE -out FILE")
             } else if !text.contains("-----BEGIN ") {
-                ("is not a PEM file", "convert it: openssl x509 -inform der -in FILE")
+                ("is not a PEM file", "a PEM file begins with -----BEGIN CERTIFICATE-----")
             } else if !has("CERTIFICATE") {
                 (
                     "holds no certificate",

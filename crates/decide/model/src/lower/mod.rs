@@ -58,6 +58,11 @@ impl<'t> At<'t> {
         self.node.is_some()
     }
 
+    /// The key, where it has one.
+    pub fn key_span(self) -> Span {
+        self.key.unwrap_or_else(|| self.span())
+    }
+
     /// A place to point at: the value if it is one line, else its key, else its first line.
     pub fn span(self) -> Span {
         let one_line = self.span.start.line == self.span.end.line;

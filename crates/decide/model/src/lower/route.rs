@@ -7,6 +7,8 @@ use haechi_route::config::{
     Action, Filter, HostPattern, Match, Retry, Route, Service, Timeouts, ValueMatch, ValuePattern,
 };
 
+use haechi_yaml::Span;
+
 use super::path::{Head, pattern};
 use super::{At, Lower};
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -57,13 +59,16 @@ impl Lower<'_> {
         for (name, value) in raw {
             let here = at.key(name);
             if are_headers {
-                self.header_name(name, here);
+                self.header_name(name, here.key_span());
             }
             let name = if are_headers { name.to_ascii_lowercase() } else { name.clone() };
-            if conditions.iter().any(|known| known.name == name) {
+            if let Some(first) = conditions.iter().position(|known| known.name == name) {
+                let first = raw.get_index(first).map_or(here, |(first, _)| at.key(first));
                 let message = format!("header {name} is written twice; upper and lower case are the same");
                 self.report(
-                    Diagnostic::error("duplicate-key", here.span(), message).help("keep one of them"),
+                    Diagnostic::error("duplicate-key", here.key_span(), message)
+                        .note(first.key_span(), "first here")
+                        .help("keep one of them"),
                 );
             }
             let value = match value {
@@ -89,10 +94,10 @@ impl Lower<'_> {
         conditions
     }
 
-    fn header_name(&mut self, name: &str, at: At<'_>) {
+    fn header_name(&mut self, name: &str, span: Span) {
         if name.is_empty() || !name.bytes().all(is_token) {
             let diagnostic =
-                Diagnostic::error("bad-value", at.span(), format!("{name:?} can't be the name of a header"));
+                Diagnostic::error("bad-value", span, format!("{name:?} can't be the name of a header"));
             self.report(diagnostic.help("a header's name has letters, digits and hyphens (RFC 9110 §5.1)"));
         }
     }
@@ -132,8 +137,13 @@ impl Lower<'_> {
             return Some(name.clone());
         }
         let diagnostic = if self.was_left_out("service", name) {
-            Diagnostic::error("service-left-out", at.span(), format!("service `{name}` is left out"))
-                .help("mend the service; this route comes back with it")
+            let diagnostic =
+                Diagnostic::error("service-left-out", at.span(), format!("service `{name}` is left out"))
+                    .help("mend the service; this route comes back with it");
+            match self.why_left_out("service", name) {
+                Some(span) => diagnostic.note(span, "because of this"),
+                None => diagnostic,
+            }
         } else {
             let known: Vec<&str> = services.keys().map(ServiceName::as_str).collect();
             let help = match did_you_mean(name, known.iter().copied()) {
@@ -310,7 +320,7 @@ impl Lower<'_> {
             "transfer-encoding",
             "upgrade",
         ];
-        self.header_name(name, at);
+        self.header_name(name, at.span());
         if OURS.contains(&name.to_ascii_lowercase().as_str()) {
             let help = match name.to_ascii_lowercase().as_str() {
                 "host" => "use `rewrite-host` or `keep-host`",

@@ -117,7 +117,8 @@ pub enum GitRepositoryEntry {
     Options(Box<GitRepository>),
 }
 
-/// A repository for applications that match. What isn't written here is taken from the `git` around it.
+/// A repository for applications that match. What isn't written here is taken from the `git` around it; user
+/// name and password only if scheme, host and port are the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GitRepository {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 macro_rules! text_type {
-    ($(#[$doc:meta])* $type:ident, $format:literal) => {
+    ($(#[$doc:meta])* $type:ident, $format:literal $(, $isolated:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -20,7 +20,7 @@ macro_rules! text_type {
                 true
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "format": $format })
+                json_schema!({ "type": "string", "format": $format $(, "x-isolated": $isolated)? })
             }
         }
 
@@ -94,7 +94,7 @@ text_type!(
 );
 text_type!(
     /// `METHOD URL -> ROUTE` or `METHOD URL -> STATUS`.
-    ExpectationLine, "expectation"
+    ExpectationLine, "expectation", "expectation"
 );
 
 /// Text that is never shown.

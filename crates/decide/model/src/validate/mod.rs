@@ -111,7 +111,11 @@ impl<'a> Validator<'a> {
         let message = format!("{} must be {wanted}, not {}", owner.what, kind.name());
         let mut diagnostic = Diagnostic::error("wrong-type", node.span, message);
         diagnostic.help = match (kind, node.text()) {
-            (Kind::Scalar, Some(text)) if wanted == "a list" => Some(format!("write [{text}]")),
+            (Kind::Scalar, Some(text)) if wanted.starts_with("a list") => Some(format!("write [{text}]")),
+            (Kind::Mapping, _) if wanted == "a list" => {
+                Some("write [ … ] around it, or `-` in front of each item".to_owned())
+            }
+            (Kind::Sequence, _) if wanted == "text" => Some("write one value".to_owned()),
             (Kind::Sequence, _) if wanted == "a mapping" => {
                 Some("write `key: value` lines without `-` in front".to_owned())
             }
@@ -149,7 +153,10 @@ impl<'a> Validator<'a> {
                 ok = false;
                 continue;
             };
-            let what = format!("`{name}`");
+            let what = match self.resolve(child_schema).get("x-isolated").and_then(Value::as_str) {
+                Some(kind) => format!("{kind} `{name}`"),
+                None => format!("`{name}`"),
+            };
             match self.isolated(&mut child, child_schema, Owner { what: &what, span: key.span }, Some(&name))
             {
                 Kept::Value(v) => {
@@ -205,13 +212,17 @@ impl<'a> Validator<'a> {
             return None;
         }
         let Some(item_schema) = schema.get("items") else { return Some(Value::Array(Vec::new())) };
-        let what = format!("an item of {}", owner.what);
+        let kind = self.resolve(item_schema).get("x-isolated").and_then(Value::as_str);
         let mut ok = true;
         let mut values = Vec::with_capacity(items.len());
         let mut kept = Vec::with_capacity(items.len());
         for mut item in std::mem::take(items) {
-            let owner = Owner { what: &what, span: first_line(&item).unwrap_or(item.span) };
             let name = item.get("name").and_then(Node::text).map(str::to_owned);
+            let what = match (kind, &name) {
+                (Some(kind), Some(name)) => format!("{kind} `{name}`"),
+                _ => format!("an item of {}", owner.what),
+            };
+            let owner = Owner { what: &what, span: first_line(&item).unwrap_or(item.span) };
             match self.isolated(&mut item, item_schema, owner, name.as_deref()) {
                 Kept::Value(value) => {
                     values.push(value);
