@@ -13,6 +13,8 @@ use haechi_core::{RouteName, ServiceName};
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GatewayConfig {
+    /// Threads that serve; 0 is one per core. Fixed at the start.
+    pub workers: usize,
     /// Where it accepts, by name.
     pub listeners: BTreeMap<String, Listener>,
     /// What it does with a request. Order has no meaning: the most specific match wins.

@@ -41,6 +41,7 @@ impl Lower<'_> {
             self.unused_services(gateway, &services, at.key("services"));
         }
         let config = GatewayConfig {
+            workers: gateway.workers.map_or(0, usize::from),
             listeners,
             routes,
             services,

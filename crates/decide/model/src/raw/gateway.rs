@@ -9,6 +9,9 @@ use super::{Auth, Duration, FilePath, HttpUrl, Name, Route, Size, SocketAddress}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gateway {
+    /// Threads that serve, each with connections and turns of its own. One per core without it.
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: Option<u16>,
     /// Where it accepts requests.
     #[schemars(length(min = 1))]
     pub listeners: Vec<Listener>,
