@@ -6,6 +6,7 @@ mod gateway;
 mod load;
 mod machine;
 mod peers;
+mod registry;
 mod report;
 mod single;
 
@@ -29,6 +30,8 @@ enum Command {
     Load(single::LoadOptions),
     /// CPU time a request beside HAProxy and nginx.
     Gateway(gateway::Options),
+    /// Heartbeats, fetches, deltas and memory beside Spring's Eureka server.
+    Registry(registry::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -45,6 +48,7 @@ async fn main() -> ExitCode {
             Command::Backend(options) => single::backend(options).await,
             Command::Load(options) => single::load(options).await,
             Command::Gateway(options) => gateway::run(options).await,
+            Command::Registry(options) => registry::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

@@ -15,7 +15,7 @@ pub async fn bytes_per_connection(subject: &Subject, count: usize) -> Result<f64
         |source| Error::Check { subject: subject.name(), what: "idle connections".to_owned(), source };
     let pid = subject.running.child.pid();
     let get = Get::new("bench.local", SIZES[0].path, Some(SIZES[0].length as u64));
-    let request = get.request(0, 0, &mut Vec::new()).to_vec();
+    let request = get.request(0, &mut Vec::new()).to_vec();
     let before = memory_of_tree(pid);
     let mut open = Vec::with_capacity(count);
     for _ in 0..count {

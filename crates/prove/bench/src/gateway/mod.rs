@@ -172,7 +172,7 @@ async fn check(subject: &Subject, size: Size) -> Result<(), Error> {
     let get = Get::new("bench.local", size.path, Some(size.length as u64));
     for _ in 0..2 {
         let mut body = Vec::new();
-        let request = get.request(0, 0, &mut Vec::new()).to_vec();
+        let request = get.request(0, &mut Vec::new()).to_vec();
         let answer = connection.exchange(&request, Some(&mut body)).await.map_err(failed)?;
         get.check(&answer).map_err(failed)?;
         if !body.iter().enumerate().all(|(offset, byte)| *byte == backend::body_byte(offset)) {

@@ -11,8 +11,8 @@ use connection::{Answer, Failure};
 
 /// What to send and what must come back.
 pub trait Workload {
-    /// The request numbered `sequence` of the connection numbered `connection`; `scratch` is room to write it.
-    fn request<'a>(&'a self, connection: usize, sequence: u64, scratch: &'a mut Vec<u8>) -> &'a [u8];
+    /// The request numbered `number`, counted from 0 over all connections; `scratch` is room to write it.
+    fn request<'a>(&'a self, number: u64, scratch: &'a mut Vec<u8>) -> &'a [u8];
 
     /// Whether `answer` is right.
     fn check(&self, answer: &Answer) -> Result<(), Failure>;
@@ -28,15 +28,20 @@ pub struct Get {
 impl Get {
     /// A GET of `path` whose answers must be 200 and, when `length` is given, exactly that long.
     pub fn new(host: &str, path: &str, length: Option<u64>) -> Self {
-        // What curl sends and no more: peers get an ordinary, small head.
+        Self::with(host, path, "Accept: */*\r\n", length)
+    }
+
+    /// A GET with further header fields, each ended by CR LF.
+    pub fn with(host: &str, path: &str, fields: &str, length: Option<u64>) -> Self {
+        // What curl sends and no more: an ordinary, small head.
         let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: haechi-bench\r\nAccept: */*\r\n\r\n");
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: haechi-bench\r\n{fields}\r\n");
         Self { request: request.into_bytes(), length }
     }
 }
 
 impl Workload for Get {
-    fn request<'a>(&'a self, _: usize, _: u64, _: &'a mut Vec<u8>) -> &'a [u8] {
+    fn request<'a>(&'a self, _: u64, _: &'a mut Vec<u8>) -> &'a [u8] {
         &self.request
     }
 

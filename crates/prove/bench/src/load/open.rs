@@ -47,8 +47,8 @@ struct Shared<W, F> {
     finished: F,
     clock: Arc<dyn Clock>,
     tally: RefCell<Tally>,
-    /// Intended times of requests not yet taken by a connection; `None` tells one connection to end.
-    due: RefCell<VecDeque<Option<Instant>>>,
+    /// Requests not yet taken by a connection, by number and intended time; `None` tells one connection to end.
+    due: RefCell<VecDeque<Option<(u64, Instant)>>>,
     more: Notify,
 }
 
@@ -67,7 +67,7 @@ where
         more: Notify::new(),
     });
     let tasks: Vec<_> = (0..plan.connections)
-        .map(|number| tokio::task::spawn_local(connection(shared.clone(), plan.target, number)))
+        .map(|_| tokio::task::spawn_local(connection(shared.clone(), plan.target)))
         .collect();
     send_times(plan, &shared).await;
     for _ in 0..plan.connections {
@@ -90,7 +90,7 @@ async fn send_times<W, F>(plan: Plan, shared: &Shared<W, F>) {
         let due = (shared.clock.now().since(started).as_secs_f64() * f64::from(plan.rate)) as u64 + 1;
         while queued < due.min(total as u64) {
             let intended = started + Duration::from_secs_f64(queued as f64 / f64::from(plan.rate));
-            shared.due.borrow_mut().push_back(Some(intended));
+            shared.due.borrow_mut().push_back(Some((queued, intended)));
             shared.more.notify_one();
             queued += 1;
         }
@@ -98,26 +98,24 @@ async fn send_times<W, F>(plan: Plan, shared: &Shared<W, F>) {
     }
 }
 
-async fn connection<W, F>(shared: Rc<Shared<W, F>>, target: SocketAddr, number: usize)
+async fn connection<W, F>(shared: Rc<Shared<W, F>>, target: SocketAddr)
 where
     W: Workload,
     F: Fn(Finished, &Result<Answer, Failure>),
 {
     let mut open = None;
     let mut scratch = Vec::new();
-    let mut sequence = 0;
     loop {
         let next = shared.due.borrow_mut().pop_front();
-        let intended = match next {
-            Some(Some(intended)) => intended,
+        let (number, intended) = match next {
+            Some(Some(due)) => due,
             Some(None) => return,
             None => {
                 shared.more.notified().await;
                 continue;
             }
         };
-        let request = shared.workload.request(number, sequence, &mut scratch);
-        sequence += 1;
+        let request = shared.workload.request(number, &mut scratch);
         let outcome = exchange(&mut open, target, request).await;
         let outcome = outcome.and_then(|answer| shared.workload.check(&answer).map(|()| answer));
         if !matches!(&outcome, Ok(answer) if answer.keep_alive) {

@@ -1,39 +1,40 @@
-//! The program of this workspace as it comes, with one worker: access log to a file, metrics and the retry
-//! budget are on.
+//! The program of this workspace, as it comes. It has as many workers as it has cores: one here.
+
+use std::path::Path;
 
 use super::{Place, Running, free_address, version_of};
 use crate::error::Error;
 use crate::machine::child::Child;
 
-/// Starts `haechi up`.
-pub fn start(place: &Place<'_>) -> Result<Running, Error> {
-    if !place.haechi.is_file() {
-        let hint = format!("{} (cargo build --release -p haechi)", place.haechi.display());
-        return Err(Error::Missing(hint));
+/// Starts `haechi up` with `configuration`, files and output in `folder`.
+pub fn up(core: usize, program: &Path, folder: &Path, configuration: &str) -> Result<Child, Error> {
+    if !program.is_file() {
+        return Err(Error::Missing(format!("{} (cargo build --release -p haechi)", program.display())));
     }
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join("haechi.yaml");
+    std::fs::write(&file, configuration)?;
+    let args = ["up".as_ref(), "-f".as_ref(), file.as_os_str()];
+    Ok(Child::start(core, program, &args, &folder.join("output"))?)
+}
+
+/// The gateway alone: access log to a file, metrics and the retry budget are on.
+pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     let address = free_address()?;
-    let admin = free_address()?;
     let access_log = place.log.then(|| place.folder.join("access.log"));
-    let log = match &access_log {
-        Some(path) => format!("{{ file: {}, format: text }}", path.display()),
-        None => "off".to_owned(),
-    };
+    let log = access_log.as_ref().map(|path| format!("  access-log: {{ path: {} }}\n", path.display()));
     let configuration = format!(
         "admin: {{ listen: {admin} }}
 gateway:
-  workers: 1
-  access-log: {log}
   listeners: [{{ name: web, listen: {address} }}]
   routes: [{{ name: all, match: {{ path: /** }}, service: app }}]
-services:
+{log}services:
   app: {{ endpoints: [{service}] }}
 ",
+        admin = free_address()?,
+        log = log.unwrap_or_default(),
         service = place.service
     );
-    let file = place.folder.join("haechi.yaml");
-    std::fs::write(&file, &configuration)?;
-    let args = ["up".as_ref(), "-f".as_ref(), file.as_os_str()];
-    let child = Child::start(place.core, place.haechi, &args, &place.folder.join("output"))?;
-    let version = version_of(place.haechi, "--version");
-    Ok(Running { child, address, configuration, version, access_log })
+    let child = up(place.core, place.haechi, place.folder, &configuration)?;
+    Ok(Running { child, address, configuration, version: version_of(place.haechi, "--version"), access_log })
 }

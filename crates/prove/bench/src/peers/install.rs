@@ -19,7 +19,8 @@ pub fn ensure(program: &str) -> Result<PathBuf, Error> {
     find(program).filter(|_| status.success()).ok_or_else(|| Error::Missing(program.to_owned()))
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is, in PATH and the folders of system programs.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
     folders.map(|folder| folder.join(program)).find(|candidate| candidate.is_file())

@@ -4,6 +4,7 @@ pub mod haechi;
 pub mod haproxy;
 pub mod install;
 pub mod nginx;
+pub mod spring;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
