@@ -1,6 +1,7 @@
 //! Measurements beside peers, printed as ratios: losses as well as wins.
 
 mod backend;
+mod config;
 mod error;
 mod gateway;
 mod load;
@@ -32,6 +33,8 @@ enum Command {
     Gateway(gateway::Options),
     /// Heartbeats, fetches, deltas and memory beside Spring's Eureka server.
     Registry(registry::Options),
+    /// Requests for a CPU second beside Spring's config server; boots while the remote hangs.
+    Config(config::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -49,6 +52,7 @@ async fn main() -> ExitCode {
             Command::Load(options) => single::load(options).await,
             Command::Gateway(options) => gateway::run(options).await,
             Command::Registry(options) => registry::run(options).await,
+            Command::Config(options) => config::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {
