@@ -9,6 +9,7 @@ mod machine;
 mod peers;
 mod registry;
 mod report;
+mod routes;
 mod single;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ enum Command {
     Registry(registry::Options),
     /// Requests for a CPU second beside Spring's config server; boots while the remote hangs.
     Config(config::Options),
+    /// What 10,000 routes cost, and how soon a change of one is live.
+    Routes(routes::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
             Command::Gateway(options) => gateway::run(options).await,
             Command::Registry(options) => registry::run(options).await,
             Command::Config(options) => config::run(options).await,
+            Command::Routes(options) => routes::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

@@ -19,10 +19,10 @@ const GRACE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 pub struct Child(Process);
 
 impl Child {
-    /// Starts `program` pinned to `core`, its standard output and error going to `log`.
-    pub fn start<S: AsRef<OsStr>>(core: usize, program: &Path, args: &[S], log: &Path) -> io::Result<Self> {
+    /// Starts `program` pinned to `cores` (a list as taskset takes it), its standard output and error going to `log`.
+    pub fn start<S: AsRef<OsStr>>(cores: &str, program: &Path, args: &[S], log: &Path) -> io::Result<Self> {
         let mut command = Command::new("taskset");
-        command.arg("-c").arg(core.to_string()).arg(program).args(args);
+        command.arg("-c").arg(cores).arg(program).args(args);
         Self::spawn(command, log)
     }
 

@@ -1,4 +1,4 @@
-//! The program of this workspace, as it comes. It has as many workers as it has cores: one here.
+//! The program of this workspace, as it comes. It has as many workers as cores.
 
 use std::path::Path;
 
@@ -6,8 +6,22 @@ use super::{Place, Running, free_address, version_of};
 use crate::error::Error;
 use crate::machine::child::Child;
 
-/// Starts `haechi up` with `configuration`, files and output in `folder`.
+/// Starts `haechi up` with `configuration` on one core, files and output in `folder`.
 pub fn up(core: usize, program: &Path, folder: &Path, configuration: &str) -> Result<Child, Error> {
+    start_on(&core.to_string(), program, folder, configuration)
+}
+
+/// The same on all cores.
+pub fn up_everywhere(program: &Path, folder: &Path, configuration: &str) -> Result<Child, Error> {
+    start_on(&online_cores()?, program, folder, configuration)
+}
+
+/// All cores of the machine, as a list: `0-3`.
+pub fn online_cores() -> Result<String, Error> {
+    Ok(std::fs::read_to_string("/sys/devices/system/cpu/online")?.trim().to_owned())
+}
+
+fn start_on(cores: &str, program: &Path, folder: &Path, configuration: &str) -> Result<Child, Error> {
     if !program.is_file() {
         return Err(Error::Missing(format!("{} (cargo build --release -p haechi)", program.display())));
     }
@@ -15,7 +29,7 @@ pub fn up(core: usize, program: &Path, folder: &Path, configuration: &str) -> Re
     let file = folder.join("haechi.yaml");
     std::fs::write(&file, configuration)?;
     let args = ["up".as_ref(), "-f".as_ref(), file.as_os_str()];
-    Ok(Child::start(core, program, &args, &folder.join("output"))?)
+    Ok(Child::start(cores, program, &args, &folder.join("output"))?)
 }
 
 /// The gateway alone: access log to a file, metrics and the retry budget are on.

@@ -14,7 +14,7 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     std::fs::write(&file, &configuration)?;
     let output = place.folder.join("output");
     let child =
-        Child::start(place.core, &program, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()], &output)?;
+        Child::start(&place.core.to_string(), &program, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()], &output)?;
     let access_log = place.log.then_some(output);
     Ok(Running { child, address, configuration, version: version_of(&program, "-v"), access_log })
 }

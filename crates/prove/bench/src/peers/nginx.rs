@@ -13,7 +13,7 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     let file = place.folder.join("nginx.conf");
     std::fs::write(&file, &configuration)?;
     let args = ["-p".as_ref(), place.folder.as_os_str(), "-c".as_ref(), file.as_os_str()];
-    let child = Child::start(place.core, &program, &args, &place.folder.join("output"))?;
+    let child = Child::start(&place.core.to_string(), &program, &args, &place.folder.join("output"))?;
     let access_log = place.log.then(|| place.folder.join("access.log"));
     Ok(Running { child, address, configuration, version: version_of(&program, "-v"), access_log })
 }

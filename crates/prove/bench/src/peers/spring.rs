@@ -27,7 +27,7 @@ pub fn start(
     args.push(format!("--server.port={port}"));
     args.push("--server.address=127.0.0.1".to_owned());
     args.extend_from_slice(arguments);
-    Ok(Child::start(core, &java, &args, &folder.join("output"))?)
+    Ok(Child::start(&core.to_string(), &java, &args, &folder.join("output"))?)
 }
 
 /// Where `tests/originals/build.sh` puts the jars.
