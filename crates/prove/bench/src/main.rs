@@ -4,6 +4,7 @@ mod backend;
 mod config;
 mod error;
 mod gateway;
+mod kill;
 mod load;
 mod machine;
 mod peers;
@@ -38,6 +39,8 @@ enum Command {
     Config(config::Options),
     /// What 10,000 routes cost, and how soon a change of one is live.
     Routes(routes::Options),
+    /// One of two instances is killed or frozen under load: no GET may fail.
+    Kill(kill::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
             Command::Registry(options) => registry::run(options).await,
             Command::Config(options) => config::run(options).await,
             Command::Routes(options) => routes::run(options).await,
+            Command::Kill(options) => kill::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

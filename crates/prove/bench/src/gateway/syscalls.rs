@@ -20,7 +20,8 @@ pub async fn per_request(options: &Options, subject: &Subject, size: Size) -> Re
     for pid in tree(subject.running.child.pid()) {
         args.extend(["-p".to_owned(), pid.to_string()]);
     }
-    let mut tracer = Child::start(&options.cores.client_core.to_string(), &strace, &args, &folder.path().join("output"))?;
+    let mut tracer =
+        Child::start(&options.cores.client_core.to_string(), &strace, &args, &folder.path().join("output"))?;
     let sample = measure::one(options, subject, size).await;
     // strace counts from attaching on, so the warm-up is in its count: both are scaled to whole runs.
     tracer.signal(Signal::INT)?;

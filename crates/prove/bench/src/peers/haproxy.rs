@@ -13,8 +13,12 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     let file = place.folder.join("haproxy.cfg");
     std::fs::write(&file, &configuration)?;
     let output = place.folder.join("output");
-    let child =
-        Child::start(&place.core.to_string(), &program, &["-db".as_ref(), "-f".as_ref(), file.as_os_str()], &output)?;
+    let child = Child::start(
+        &place.core.to_string(),
+        &program,
+        &["-db".as_ref(), "-f".as_ref(), file.as_os_str()],
+        &output,
+    )?;
     let access_log = place.log.then_some(output);
     Ok(Running { child, address, configuration, version: version_of(&program, "-v"), access_log })
 }

@@ -44,7 +44,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let sets = [
         table::mixed("prefixes, hosts, exact, patterns", 10)?,
         table::mixed("prefixes, hosts, exact, patterns", options.routes)?,
-        table::wildcards("patterns that start with **", 100)?,
+        table::wildcards("patterns that start with a wildcard", 100)?,
     ];
     let mut rows = Table::new(["routes", "count", "ns a request", "bytes a route", "built in ms"]);
     let mut costs = Vec::new();

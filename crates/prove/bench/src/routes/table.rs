@@ -76,7 +76,7 @@ pub fn mixed(name: &'static str, count: usize) -> Result<Set, Error> {
 pub fn wildcards(name: &'static str, count: usize) -> Result<Set, Error> {
     let mut set = Set { name, routes: Vec::new(), requests: Vec::new() };
     for index in 0..count {
-        set.push(index, None, PathPattern::Pattern(format!("/**/api-{index}/**")))?;
+        set.push(index, None, PathPattern::Pattern(format!("/*/api-{index}/**")))?;
         set.requests.push(("www.example.org".to_owned(), format!("/shop/api-{index}/list"), Some(index)));
     }
     Ok(set)
@@ -86,7 +86,7 @@ impl Set {
     fn push(&mut self, index: usize, host: Option<HostPattern>, path: PathPattern) -> Result<(), Error> {
         let bad = |error: haechi_core::InvalidName| Error::Missed(error.to_string());
         self.routes.push(Route {
-            name: RouteName::new(format!("route-{index}")).map_err(bad)?,
+            name: RouteName::new(&format!("route-{index}")).map_err(bad)?,
             matches: Match { host, path: Some(path), ..Match::default() },
             priority: 0,
             filters: Vec::new(),
@@ -120,7 +120,13 @@ impl Set {
         };
         let nanos = median((0..ROUNDS).map(|_| round()));
         let routes = self.routes.len();
-        Ok(Cost { name: self.name, routes, nanos, build_ms, bytes_each: table.heap_bytes() as f64 / routes as f64 })
+        Ok(Cost {
+            name: self.name,
+            routes,
+            nanos,
+            build_ms,
+            bytes_each: table.heap_bytes() as f64 / routes as f64,
+        })
     }
 }
 
