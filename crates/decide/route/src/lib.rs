@@ -6,6 +6,9 @@
 
 mod ant;
 pub mod config;
+mod difference;
+mod explain;
+mod lint;
 mod path;
 mod request;
 mod rewrite;
@@ -17,6 +20,9 @@ mod valid;
 
 pub use ant::AntPattern;
 pub use config::GatewayConfig;
+pub use difference::{Change, ChangeKind, difference};
+pub use explain::{Explanation, Verdict};
+pub use lint::{Problem, Severity, changeable_header, lint};
 pub use path::{BadPath, NormalPath, normal_literal};
 pub use request::{Headers, NoHeaders, RequestView};
 pub use rewrite::rewrite_path;

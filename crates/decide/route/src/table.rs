@@ -160,6 +160,11 @@ impl RouteTable {
         best
     }
 
+    /// The indexes of its routes, the most specific first.
+    pub(crate) fn routes_by_rank(&self) -> impl Iterator<Item = usize> {
+        self.entries.iter().map(|entry| entry.route as usize)
+    }
+
     /// How many routes it has.
     pub fn len(&self) -> usize {
         self.entries.len()

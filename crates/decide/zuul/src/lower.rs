@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use haechi_core::{RouteName, ServiceName};
 use haechi_route::config::{Action, Filter, Match, PathPattern, Retry, Route, Service, Timeouts};
-use haechi_route::normal_literal;
+use haechi_route::{changeable_header, normal_literal};
 
 use crate::locate::{Located, Target};
 use crate::order::keep_order;
@@ -130,7 +130,7 @@ impl Lowering<'_> {
         filters
     }
 
-    fn header_filters(&self, located: &Located) -> Vec<Filter> {
+    fn header_filters(&mut self, located: &Located) -> Vec<Filter> {
         let settings = self.settings;
         let mut filters = Vec::new();
         if settings.add_host_header {
@@ -143,7 +143,10 @@ impl Lowering<'_> {
         let mut seen = HashSet::new();
         for header in sensitive.iter().chain(&settings.ignored_headers) {
             let name = header.to_ascii_lowercase();
-            if seen.insert(name.clone()) {
+            if let Err(problem) = changeable_header(&name) {
+                self.warnings
+                    .add(&located.property, format!("of its sensitive and ignored headers, {problem}"));
+            } else if seen.insert(name.clone()) {
                 filters.push(Filter::RemoveRequestHeader(name.clone()));
                 filters.push(Filter::RemoveResponseHeader(name));
             }

@@ -1,4 +1,5 @@
 //! Requests and routes in short, and matchers that are slow and plainly right.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use haechi_core::RouteName;
 use haechi_route::config::{
@@ -50,7 +51,6 @@ impl<'a> Ask<'a> {
 }
 
 /// `/a/**` as the prefix that it is, and a pattern without wildcards as an exact path.
-#[allow(dead_code, reason = "each test file uses its part")]
 pub fn canonical(matches: &Match) -> Match {
     let mut matches = matches.clone();
     matches.methods.sort();
@@ -66,7 +66,6 @@ pub fn canonical(matches: &Match) -> Match {
 }
 
 /// Tries every way a star could go.
-#[allow(dead_code, reason = "each test file uses its part")]
 pub fn naive_ant(pattern: &str, path: &str) -> bool {
     fn segments(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern, path) {
@@ -95,7 +94,6 @@ pub fn naive_ant(pattern: &str, path: &str) -> bool {
 }
 
 /// Whether all conditions hold, one by one.
-#[allow(dead_code, reason = "each test file uses its part")]
 pub fn naively_matches(matches: &Match, ask: &Ask<'_>) -> bool {
     let host = match &matches.host {
         None => true,

@@ -1,0 +1,220 @@
+//! What changed between two configurations, as lines for people:
+//! `route hello: timeouts.first-byte 1s → 2s`.
+
+use std::fmt;
+
+use haechi_core::units::show_duration;
+
+use crate::config::{
+    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Route, Service,
+};
+use crate::explain::{host_words, path_words, value_words};
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What changed: `route hello`, `service x`, `listener web`, `access-log`, `limits`.
+    pub subject: String,
+    /// How.
+    pub kind: ChangeKind,
+}
+
+/// How something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// One of its fields is another.
+    Field {
+        /// The field, as in the file: `timeouts.first-byte`.
+        field: &'static str,
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.subject)?;
+        match &self.kind {
+            ChangeKind::Added => f.write_str("added"),
+            ChangeKind::Removed => f.write_str("removed"),
+            ChangeKind::Field { field, from, to } => write!(f, "{field} {from} → {to}"),
+        }
+    }
+}
+
+/// The fields of a thing in words, always the same ones in the same order.
+type Fields = Vec<(&'static str, String)>;
+
+/// Everything that is different in `new`, listeners first, then routes, services and the rest. Empty exactly if
+/// the two behave the same; the order of routes means nothing.
+pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let listeners = |config: &GatewayConfig| {
+        let one = |(name, listener): (&String, &crate::config::Listener)| {
+            (format!("listener {name}"), vec![("listen", listener.listen.to_string())])
+        };
+        config.listeners.iter().map(one).collect()
+    };
+    compare(&listeners(old), &listeners(new), &mut changes);
+    compare(&all_routes(old), &all_routes(new), &mut changes);
+    let services = |config: &GatewayConfig| {
+        config
+            .services
+            .iter()
+            .map(|(name, service)| (format!("service {name}"), of_service(service)))
+            .collect()
+    };
+    compare(&services(old), &services(new), &mut changes);
+    let rest = |config: &GatewayConfig| {
+        let log = config.access_log.iter().map(|log| ("access-log".to_owned(), of_access_log(log)));
+        log.chain([("limits".to_owned(), of_limits(&config.limits))]).collect()
+    };
+    compare(&rest(old), &rest(new), &mut changes);
+    changes
+}
+
+fn all_routes(config: &GatewayConfig) -> Vec<(String, Fields)> {
+    let mut routes: Vec<_> =
+        config.routes.iter().map(|route| (format!("route {}", route.name), of_route(route))).collect();
+    routes.sort_by(|(a, _), (b, _)| a.cmp(b));
+    routes
+}
+
+/// Compares two lists that are sorted by their subjects.
+fn compare(old: &Vec<(String, Fields)>, new: &Vec<(String, Fields)>, changes: &mut Vec<Change>) {
+    let find = |list: &Vec<(String, Fields)>, subject: &str| {
+        list.binary_search_by(|(other, _)| other.as_str().cmp(subject)).ok()
+    };
+    for (subject, _) in old {
+        if find(new, subject).is_none() {
+            changes.push(Change { subject: subject.clone(), kind: ChangeKind::Removed });
+        }
+    }
+    for (subject, fields) in new {
+        let Some(before) = find(old, subject) else {
+            changes.push(Change { subject: subject.clone(), kind: ChangeKind::Added });
+            continue;
+        };
+        for ((field, from), (_, to)) in old[before].1.iter().zip(fields) {
+            if from != to {
+                let kind = ChangeKind::Field { field, from: from.clone(), to: to.clone() };
+                changes.push(Change { subject: subject.clone(), kind });
+            }
+        }
+    }
+}
+
+fn of_route(route: &Route) -> Fields {
+    let Route { name: _, matches, priority, filters, action, timeouts, retry } = route;
+    let any = || "any".to_owned();
+    vec![
+        ("match.host", matches.host.as_ref().map_or_else(any, host_words)),
+        ("match.path", path_words(matches.path.as_ref())),
+        ("match.methods", listed(matches.methods.iter().cloned())),
+        ("match.headers", listed(matches.headers.iter().map(value_words))),
+        ("match.query", listed(matches.query.iter().map(value_words))),
+        ("priority", priority.to_string()),
+        ("filters", listed(filters.iter().map(filter_words))),
+        ("action", action_words(action)),
+        ("timeouts.connect", show_duration(timeouts.connect)),
+        ("timeouts.first-byte", show_duration(timeouts.first_byte)),
+        ("timeouts.idle", show_duration(timeouts.idle)),
+        ("timeouts.request", show_duration(timeouts.request)),
+        ("retry.attempts", retry.attempts.to_string()),
+        ("retry.idempotent", retry.idempotent.to_string()),
+        ("retry.statuses", listed(retry.statuses.iter().map(u16::to_string))),
+    ]
+}
+
+fn of_service(service: &Service) -> Fields {
+    let Service { endpoints, balance, ejection, retry_budget, connections } = service;
+    vec![
+        ("endpoints", endpoints_words(endpoints)),
+        ("balance", balance_words(*balance).to_owned()),
+        ("ejection.enabled", ejection.enabled.to_string()),
+        ("ejection.consecutive", ejection.consecutive.to_string()),
+        ("ejection.base", show_duration(ejection.base)),
+        ("ejection.max", show_duration(ejection.max)),
+        ("retry-budget.percent", retry_budget.percent.to_string()),
+        ("retry-budget.floor-per-second", retry_budget.floor_per_second.to_string()),
+        ("retry-budget.burst", retry_budget.burst.to_string()),
+        ("connections.idle-per-endpoint", connections.idle_per_endpoint.to_string()),
+        ("connections.idle-timeout", show_duration(connections.idle_timeout)),
+    ]
+}
+
+fn of_access_log(log: &AccessLog) -> Fields {
+    let path = log.path.as_ref().map_or_else(|| "standard output".to_owned(), |p| p.display().to_string());
+    let format = match log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    vec![("path", path), ("format", format.to_owned())]
+}
+
+fn of_limits(limits: &Limits) -> Fields {
+    let bytes = |n: u64| format!("{n}B");
+    vec![
+        ("head", bytes(limits.head_bytes as u64)),
+        ("headers", limits.headers.to_string()),
+        ("target", bytes(limits.target_bytes as u64)),
+        ("body", bytes(limits.body_bytes)),
+        ("chunk-extra", bytes(limits.chunk_extra_bytes as u64)),
+        ("connections", limits.connections.to_string()),
+        ("head-timeout", show_duration(limits.head_timeout)),
+        ("keep-alive", show_duration(limits.keep_alive)),
+    ]
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { format!("[{}]", items.join(", ")) }
+}
+
+fn action_words(action: &Action) -> String {
+    match action {
+        Action::Service(name) => format!("service {name}"),
+        Action::Respond { status, body } if body.is_empty() => format!("respond {status}"),
+        Action::Respond { status, body } => format!("respond {status} {body:?}"),
+    }
+}
+
+fn endpoints_words(endpoints: &Endpoints) -> String {
+    match endpoints {
+        Endpoints::Static(list) => {
+            listed(list.iter().map(|endpoint| format!("{} weight {}", endpoint.address, endpoint.weight)))
+        }
+        Endpoints::Dns { host, port } => format!("dns {host}:{port}"),
+        Endpoints::Registry(name) => format!("registry {name}"),
+    }
+}
+
+const fn balance_words(balance: Balance) -> &'static str {
+    match balance {
+        Balance::P2c => "p2c",
+        Balance::RoundRobin => "round-robin",
+        Balance::Random => "random",
+    }
+}
+
+fn filter_words(filter: &Filter) -> String {
+    match filter {
+        Filter::StripPrefix(prefix) => format!("strip-prefix {prefix}"),
+        Filter::RewritePrefix { from, to } => format!("rewrite-prefix {from} to {to}"),
+        Filter::RewritePath(path) => format!("rewrite-path {path}"),
+        Filter::RewriteHost(host) => format!("rewrite-host {host}"),
+        Filter::KeepHost => "keep-host".to_owned(),
+        Filter::SetRequestHeader(name, value) => format!("set-request-header {name}: {value}"),
+        Filter::RemoveRequestHeader(name) => format!("remove-request-header {name}"),
+        Filter::SetResponseHeader(name, value) => format!("set-response-header {name}: {value}"),
+        Filter::RemoveResponseHeader(name) => format!("remove-response-header {name}"),
+        Filter::NoForwardedHeaders => "no forwarded-headers".to_owned(),
+        Filter::ForwardedPrefix => "forwarded-prefix".to_owned(),
+    }
+}
