@@ -110,3 +110,46 @@ pub fn program(dir: &Path, args: &[&str]) -> String {
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
+
+/// `git daemon` over a folder's repositories that can be made to hang: it accepts, and says nothing.
+pub struct Remote {
+    pub address: SocketAddr,
+    hangs: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Remote {
+    pub fn new(base: &Path) -> Self {
+        use std::process::{Command, Stdio};
+        use std::sync::atomic::Ordering;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hangs = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
+        let (base, hang) = (format!("--base-path={}", base.display()), hangs.clone());
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming().map_while(Result::ok) {
+                if hang.load(Ordering::SeqCst) {
+                    held.push(stream);
+                    continue;
+                }
+                let output: std::os::fd::OwnedFd = stream.try_clone().unwrap().into();
+                let input: std::os::fd::OwnedFd = stream.into();
+                let _ = Command::new("git")
+                    .args(["daemon", "--inetd", "--export-all", &base])
+                    .stdin(Stdio::from(input))
+                    .stdout(Stdio::from(output))
+                    .stderr(Stdio::null())
+                    .status();
+            }
+        });
+        Self { address, hangs }
+    }
+
+    pub fn uri(&self, repository: &str) -> String {
+        format!("git://{}/{repository}", self.address)
+    }
+
+    pub fn hang(&self) {
+        self.hangs.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
