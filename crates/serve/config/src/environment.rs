@@ -33,7 +33,7 @@ impl Environment {
         let mut flat = overlay(&self.sources);
         for value in flat.values_mut() {
             if let Value::Text(text) = value {
-                *text = placeholders.resolve(text).map_err(|e| Error::Placeholder(e.to_string()))?;
+                *text = placeholders.resolve_value(text).map_err(|e| Error::Placeholder(e.to_string()))?;
             }
         }
         Ok(flat)

@@ -45,6 +45,7 @@ impl Options {
 
 /// One source of configuration.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a server has a handful")]
 pub enum SourceOptions {
     /// Git repositories.
     Git(GitOptions),

@@ -10,6 +10,7 @@ use crate::native::NativeSource;
 use crate::options::{Options, SourceOptions};
 use crate::shared::Shared;
 
+#[expect(clippy::large_enum_variant, reason = "a server has a handful")]
 pub(crate) enum Source {
     Git(GitSource),
     Native(Arc<NativeSource>),

@@ -132,12 +132,12 @@ async fn a_file_that_breaks_is_served_in_its_last_good_version_and_everybody_is_
 async fn a_file_that_was_never_good_is_an_error_for_its_application_only() {
     let dir = tempfile::tempdir().unwrap();
     let repo = dir.path().join("repo");
-    repository(&repo, &[("app.yml", "v: [\n"), ("other.yml", "w: 1\n")]);
+    repository(&repo, &[("shop.yml", "v: [\n"), ("other.yml", "w: 1\n")]);
     let served = serve(git(repo.to_str().unwrap(), dir.path())).await;
-    for path in ["/app/default", "/app-default.yml", "/main/app-default.json", "/app,other/default"] {
+    for path in ["/shop/default", "/shop-default.yml", "/main/shop-default.json", "/shop,other/default"] {
         let reply = served.get(path).await;
         assert_eq!(reply.status, 500, "{path}");
-        assert!(reply.json()["message"].as_str().unwrap().contains("app.yml:"), "{}", reply.body);
+        assert!(reply.json()["message"].as_str().unwrap().contains("shop.yml:"), "{}", reply.body);
     }
     assert_eq!(value(&served.get("/other/default").await, "w"), 1);
     assert_eq!(served.get("/actuator/health").await.status, 200);

@@ -79,6 +79,8 @@ fn branches_tags_and_commits_are_labels_and_anything_else_is_unknown() {
     let repository = open(dir);
     for (label, commit) in [
         ("main", &second),
+        ("refs/heads/main", &second),
+        ("refs/tags/v1", &first),
         ("v1", &first),
         ("feature/x", &first),
         (&first, &first),
@@ -89,22 +91,8 @@ fn branches_tags_and_commits_are_labels_and_anything_else_is_unknown() {
     }
     let tree = git(dir, &["rev-parse", "HEAD^{tree}"]);
     for label in [
-        "",
-        "nope",
-        "HEAD",
-        "../main",
-        "main..v1",
-        "main^",
-        "main~1",
-        "@{1}",
-        "/main",
-        "main/",
-        "refs/heads/main",
-        "abc",
-        &tree,
-        "a\0b",
-        "a\nb",
-        "-x",
+        "", "nope", "HEAD", "../main", "main..v1", "main^", "main~1", "@{1}", "/main", "main/", "abc", &tree,
+        "a\0b", "a\nb", "-x",
     ] {
         assert!(matches!(repository.resolve(label), Err(Error::UnknownLabel(_))), "{label:?}");
     }

@@ -42,7 +42,7 @@ async fn answered(server: &Inner, target: &Target, path: &str, request: &Request
         let text = if resolves(request) {
             let environment = server.assemble(&question, &found)?;
             let placeholders = Placeholders::new(&environment.sources);
-            placeholders.resolve(&text).map_err(|e| Error::Placeholder(e.to_string()))?
+            placeholders.resolve_text(&text).map_err(|e| Error::Placeholder(e.to_string()))?
         } else {
             text.into_owned()
         };
