@@ -1,8 +1,9 @@
 //! Spring Cloud Config's wire forms, ciphers and webhook forms, and nothing else.
 //!
 //! [`endpoint`] reads a request's method and path, [`environment`] writes the document that clients fetch,
-//! [`error`] writes Spring Boot's error document, [`monitor`] reads webhooks.
+//! [`error`] writes Spring Boot's error document, [`monitor`] reads webhooks, [`cipher`] decrypts `{cipher}` values.
 
+pub mod cipher;
 pub mod endpoint;
 pub mod environment;
 pub mod error;
