@@ -100,11 +100,21 @@ impl<D: Details> Registry<D> {
         lease.heard(now, wall);
         if lease.standing != Standing::OnTime {
             self.set_standing(key, Standing::OnTime);
+            self.reschedule(key);
         }
         let Some(lease) = self.lease_mut(key) else { return };
         if std::mem::take(&mut lease.restored) {
             self.restored -= 1;
         }
+    }
+
+    /// Moves a lease's place in the timeline to where it will be late.
+    fn reschedule(&mut self, key: &Key) {
+        let Some(lease) = self.lease_mut(key) else { return };
+        let due = lease.late();
+        let before = std::mem::replace(&mut lease.due, due);
+        self.timeline.remove(&(before, key.clone()));
+        self.timeline.insert((due, key.clone()));
     }
 
     fn changed(&mut self, key: &Key, instance: &Arc<Instance<D>>, now: Instant) {
