@@ -30,8 +30,8 @@ impl Registry {
     /// Starts serving on `listener`. Nothing here fails: a state file that can't be read or written is told
     /// as an event, and the registry runs without it.
     ///
-    /// Clients wait in the listener's queue until the peers' registrations are copied, or
-    /// [`Options::sync_up_timeout`] is over.
+    /// Registrations and heartbeats are taken at once. Clients that read, and the stream of facts, wait until the
+    /// peers' registrations are copied, or [`Options::sync_up_timeout`] is over.
     pub fn start(
         options: Options,
         listener: TcpListener,
@@ -52,12 +52,9 @@ impl Registry {
             tokio::spawn(tasks::tick(Arc::clone(&shared), stopped.clone())),
         ];
         tasks.extend(peers::spawn(&shared, &stopped));
-        let serving = Arc::clone(&shared);
-        tasks.push(tokio::spawn(async move {
-            peers::sync_up(&serving).await;
-            let limits = serving.options.http.clone();
-            serve(listener, Arc::new(Service(serving)), limits, stopped).await;
-        }));
+        tasks.push(tokio::spawn(peers::sync_up(Arc::clone(&shared), stopped.clone())));
+        let limits = shared.options.http.clone();
+        tasks.push(tokio::spawn(serve(listener, Arc::new(Service(Arc::clone(&shared))), limits, stopped)));
         Self { shared, stop, tasks }
     }
 

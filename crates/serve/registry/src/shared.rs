@@ -7,7 +7,7 @@ use haechi_core::{Clock, Instant, WallTime};
 use haechi_eureka::InstanceInfo;
 use haechi_lease::{Heartbeat, Instance, Registration, Renewal, Source, Status};
 use haechi_stream::Events;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::convert::{self, Invalid, Wire};
 use crate::events;
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     /// Woken when there is a new directory to publish.
     pub changed: Notify,
     pub started: (Instant, WallTime),
+    /// True once the peers' registrations are copied, or given up on.
+    ready: watch::Sender<bool>,
     state: Arc<Mutex<State>>,
 }
 
@@ -76,6 +78,7 @@ impl Shared {
             peers,
             state_file,
             changed: Notify::new(),
+            ready: watch::Sender::new(false),
             state,
         }
     }
@@ -83,6 +86,17 @@ impl Shared {
     /// The state. Held for the time of one operation, never across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, readers get what is there.
+    pub fn open(&self) {
+        self.ready.send_replace(true);
+    }
+
+    /// Returns when what is there is worth reading: a partial listing would make clients forget the rest.
+    pub async fn ready(&self) {
+        // An error means that the registry is going away; then nothing better comes.
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
     /// The two clocks.

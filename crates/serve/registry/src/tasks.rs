@@ -28,6 +28,10 @@ pub(crate) async fn publish(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut witnesses = true;
+    tokio::select! {
+        () = told(&mut stopped) => return,
+        () = shared.ready() => {}
+    }
     publisher.publish(shared.state().directory());
     loop {
         tokio::select! {

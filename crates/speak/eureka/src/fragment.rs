@@ -110,9 +110,11 @@ impl Listing {
         match encoding {
             Encoding::Json => json::write::applications_head(&mut out, version, hash_code),
             Encoding::JsonCompact => out.extend_from_slice(br#"{"applications":{"application":["#),
-            Encoding::Xml | Encoding::XmlCompact => {
-                xml::write::applications_head(&mut out, version, hash_code);
+            Encoding::Xml => {
+                out.extend_from_slice(b"<applications>");
+                xml::write::versions(&mut out, version, hash_code);
             }
+            Encoding::XmlCompact => out.extend_from_slice(b"<applications>"),
         }
         Self {
             encoding,
@@ -157,9 +159,13 @@ impl Listing {
         match self.encoding {
             Encoding::Json => self.out.extend_from_slice(b"]}}"),
             Encoding::JsonCompact => {
-                json::write::compact_tail(&mut self.out, self.apps == 0, &self.version, &self.hash_code);
+                json::write::compact_tail(&mut self.out, &self.version, &self.hash_code);
             }
-            Encoding::Xml | Encoding::XmlCompact => self.out.extend_from_slice(b"</applications>"),
+            Encoding::Xml => self.out.extend_from_slice(b"</applications>"),
+            Encoding::XmlCompact => {
+                xml::write::versions(&mut self.out, &self.version, &self.hash_code);
+                self.out.extend_from_slice(b"</applications>");
+            }
         }
         self.out
     }

@@ -201,6 +201,15 @@ pub(crate) fn seconds(field: &'static str, text: &str, default: u32) -> Result<u
     Ok(u32::try_from(number).ok().filter(|n| *n > 0).unwrap_or(default))
 }
 
+/// Checks the class that a data center names. Netflix's reader needs one of its own package and refuses others.
+pub(crate) fn data_center_class(class: Option<&str>) -> Result<(), DecodeError> {
+    if class.is_some_and(|c| c.starts_with("com.netflix.appinfo.")) {
+        Ok(())
+    } else {
+        Err(DecodeError::field("dataCenterInfo", "a class of com.netflix.appinfo"))
+    }
+}
+
 /// Whether a data center's name is one that Netflix knows.
 pub(crate) fn data_center_name(name: &str) -> Result<Word, DecodeError> {
     ["MyOwn", "Amazon", "Netflix"]

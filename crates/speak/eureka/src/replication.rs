@@ -57,24 +57,25 @@ pub struct ReplicationResponse {
     pub entity: Option<InstanceInfo>,
 }
 
-/// Reads a batch.
-pub fn read_list(bytes: &[u8]) -> Result<Vec<ReplicationItem>, DecodeError> {
+/// Reads a batch. An item that can't be read doesn't spoil the others.
+pub fn read_list(bytes: &[u8]) -> Result<Vec<Result<ReplicationItem, DecodeError>>, DecodeError> {
     list(&parse(bytes)?, "replicationList", item)
 }
 
 /// Reads the answer to a batch.
 pub fn read_responses(bytes: &[u8]) -> Result<Vec<ReplicationResponse>, DecodeError> {
-    list(&parse(bytes)?, "responseList", response)
+    list(&parse(bytes)?, "responseList", response)?.into_iter().collect()
 }
 
 fn list<T>(
     document: &Value,
     root: &'static str,
     read: fn(&Map<String, Value>) -> Result<T, DecodeError>,
-) -> Result<Vec<T>, DecodeError> {
+) -> Result<Vec<Result<T, DecodeError>>, DecodeError> {
     let items = document.get(root).and_then(Value::as_array).ok_or(DecodeError::Root(root))?;
     limits::check(root, items.len(), BATCH_ITEMS)?;
-    items.iter().map(|item| read(item.as_object().ok_or(DecodeError::field(root, "objects"))?)).collect()
+    let one = |item: &Value| read(item.as_object().ok_or(DecodeError::field(root, "objects"))?);
+    Ok(items.iter().map(one).collect())
 }
 
 fn item(object: &Map<String, Value>) -> Result<ReplicationItem, DecodeError> {

@@ -28,14 +28,21 @@ pub(crate) fn plain(request: &Request) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The instance in a body. Without a content type its first character tells what it is.
+/// The form of a body. Other media types are refused, as Netflix's server does.
+fn is_xml(request: &Request) -> Result<bool, Refusal> {
+    let kind = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+    match kind.trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(false),
+        "application/xml" => Ok(true),
+        _ => Err(Refusal::MediaType("application/json or application/xml")),
+    }
+}
+
+/// The instance in a body.
 pub(crate) fn instance(request: &Request) -> Result<InstanceInfo, Refusal> {
-    let bytes = plain(request)?;
-    let is_xml = match request.header("content-type").map(str::to_ascii_lowercase) {
-        Some(kind) if kind.contains("json") => false,
-        Some(kind) if kind.contains("xml") => true,
-        None => bytes.trim_ascii_start().starts_with(b"<"),
-        Some(_) => return Err(Refusal::MediaType("application/json or application/xml")),
-    };
-    Ok(if is_xml { xml::read::instance(&bytes)? } else { json::read::instance(&bytes)? })
+    if is_xml(request)? {
+        xml::read::instance(&plain(request)?).map_err(Refusal::Xml)
+    } else {
+        json::read::instance(&plain(request)?).map_err(Refusal::Json)
+    }
 }

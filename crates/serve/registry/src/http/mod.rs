@@ -14,6 +14,7 @@ mod vips;
 
 use std::sync::Arc;
 
+use haechi_lease::Source;
 use haechi_web::{Handler, Request, Response, answer};
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -67,6 +68,9 @@ async fn to(shared: &Shared, request: &Request, resource: Resource<'_>) -> Resul
         let text = "application/json and application/xml are to be had\n";
         return Ok(answer::text(StatusCode::NOT_ACCEPTABLE, text));
     };
+    if resource.is_read() && instance::source(request) == Source::Client {
+        shared.ready().await;
+    }
     match resource {
         Resource::Apps => Ok(apps::listing(shared, Which::Full, wanted).await),
         Resource::Delta => Ok(apps::listing(shared, Which::Delta, wanted).await),

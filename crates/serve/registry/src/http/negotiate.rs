@@ -28,7 +28,8 @@ impl Wanted {
             Some(accept) if accept.trim().is_empty() => false,
             Some(_) => return None,
         };
-        let compact = headers.get("x-eureka-accept").is_some_and(|v| v.as_bytes() == b"compact");
+        let compact =
+            headers.get("x-eureka-accept").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"compact"));
         let encoding = match (json, compact) {
             (true, false) => Encoding::Json,
             (true, true) => Encoding::JsonCompact,

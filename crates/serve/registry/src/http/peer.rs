@@ -2,7 +2,7 @@
 
 use haechi_core::WallTime;
 use haechi_eureka::replication::{read_list, write_responses};
-use haechi_eureka::{ReplicationAction, ReplicationItem, ReplicationResponse};
+use haechi_eureka::{DecodeError, ReplicationAction, ReplicationItem, ReplicationResponse};
 use haechi_lease::{Heartbeat, Renewal, Source, Status};
 use haechi_web::{Request, Response, answer};
 use http::StatusCode;
@@ -14,7 +14,7 @@ use crate::shared::{Receipts, Refused, Shared};
 
 /// Takes a batch: one answer per item, in order.
 pub(crate) async fn batch(shared: &Shared, request: &Request) -> Result<Response, Refusal> {
-    let items = read_list(&body::plain(request)?)?;
+    let items = read_list(&body::plain(request)?).map_err(Refusal::Json)?;
     let mut receipts = Receipts::default();
     let responses: Vec<_> = items.into_iter().map(|item| take(shared, &mut receipts, item)).collect();
     receipts.wait().await;
@@ -29,7 +29,13 @@ fn ok_or_not_found(found: bool) -> ReplicationResponse {
     code(if found { StatusCode::OK } else { StatusCode::NOT_FOUND })
 }
 
-fn take(shared: &Shared, receipts: &mut Receipts, item: ReplicationItem) -> ReplicationResponse {
+fn take(
+    shared: &Shared,
+    receipts: &mut Receipts,
+    item: Result<ReplicationItem, DecodeError>,
+) -> ReplicationResponse {
+    // One that can't be read is refused alone: the others are as good as ever.
+    let Ok(item) = item else { return code(StatusCode::BAD_REQUEST) };
     let path = (item.app_name.as_str(), item.id.as_str());
     let dirty = item.last_dirty.map(WallTime);
     let status = item.status.as_deref().and_then(Status::parse);

@@ -6,6 +6,7 @@ use haechi_web::{Response, answer};
 use http::StatusCode;
 
 use crate::shared::Refused;
+use crate::view::escaped;
 
 /// Why a request is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,9 @@ pub(crate) enum Refusal {
     #[error("{name}: expected {expected}")]
     Query { name: &'static str, expected: &'static str },
     #[error("{0}")]
-    Document(#[from] DecodeError),
+    Json(DecodeError),
+    #[error("{0}")]
+    Xml(DecodeError),
     #[error("{0}")]
     Registration(#[from] Refused),
     #[error("the body isn't gzip, although its head says so: {0}")]
@@ -27,7 +30,9 @@ pub(crate) enum Refusal {
     MediaType(&'static str),
 }
 
-/// Netflix's words, and ours why.
+/// Netflix's words; why is ours.
+const UNREADABLE: &str = "cannot parse request body";
+
 #[derive(serde::Serialize)]
 struct Unreadable {
     error: &'static str,
@@ -37,9 +42,14 @@ struct Unreadable {
 impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::Document(error) => {
-                let body = Unreadable { error: "cannot parse request body", reason: error.to_string() };
+            Refusal::Json(error) => {
+                let body = Unreadable { error: UNREADABLE, reason: error.to_string() };
                 return answer::json(StatusCode::BAD_REQUEST, &body);
+            }
+            Refusal::Xml(error) => {
+                let reason = escaped(&error.to_string());
+                let body = format!("<error><message>{UNREADABLE}</message><reason>{reason}</reason></error>");
+                return answer::with(StatusCode::BAD_REQUEST, "application/xml", body);
             }
             Refusal::Encoding(_) | Refusal::Query { .. } | Refusal::NotGzip(_) => StatusCode::BAD_REQUEST,
             Refusal::Registration(Refused::Invalid(_)) => StatusCode::BAD_REQUEST,

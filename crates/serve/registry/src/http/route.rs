@@ -26,6 +26,22 @@ pub(crate) enum Resource<'a> {
     LastN,
 }
 
+impl Resource<'_> {
+    /// Whether it tells who is registered.
+    pub fn is_read(self) -> bool {
+        matches!(
+            self,
+            Self::Apps
+                | Self::Delta
+                | Self::App(_)
+                | Self::Vip(_)
+                | Self::SecureVip(_)
+                | Self::Instance(..)
+                | Self::InstanceById(_)
+        )
+    }
+}
+
 /// What a method and a path lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Routed<'a> {

@@ -1,11 +1,16 @@
 //! Learning at the start what a peer knows.
 
+use std::sync::Arc;
+
 use haechi_eureka::json;
 use haechi_lease::Source;
 use haechi_web::client::Url;
+use tokio::sync::watch;
 
 use super::Peer;
+use crate::http::REPLICATION;
 use crate::shared::{Receipts, Shared};
+use crate::tasks::told;
 use crate::view::shown_url;
 
 /// A peer's answer may be this long: a full listing of some 200,000 instances.
@@ -23,13 +28,19 @@ pub(crate) async fn bounded_body(mut response: haechi_web::client::Answer) -> Re
     Ok(body)
 }
 
-/// Copies the registrations of the first peer that answers. Without one, the registry starts with what it
-/// has: clients register by themselves.
-pub(crate) async fn sync_up(shared: &Shared) {
+/// Copies the registrations of the first peer that answers, then opens the registry for readers. Without a peer
+/// it starts with what it has: clients register by themselves.
+pub(crate) async fn sync_up(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let limit = shared.options.sync_up_timeout;
-    if tokio::time::timeout(limit, from_any(shared)).await.is_err() {
-        shared.events.say("registry", "no peer told what it knows in time; starting without");
+    tokio::select! {
+        () = told(&mut stopped) => {}
+        copied = tokio::time::timeout(limit, from_any(&shared)) => {
+            if copied.is_err() {
+                shared.events.say("registry", "no peer told in time what it knows; starting without");
+            }
+        }
     }
+    shared.open();
 }
 
 async fn from_any(shared: &Shared) {
@@ -50,7 +61,8 @@ async fn from_any(shared: &Shared) {
 
 async fn from(shared: &Shared, peer: &Peer) -> Result<usize, String> {
     let url: Url = peer.base.join("apps/").map_err(|e| e.to_string())?;
-    let request = peer.client.get(url).header("accept", "application/json");
+    // The last header lets one of us answer at once what it has, even while it waits for us in turn.
+    let request = peer.client.get(url).header("accept", "application/json").header(REPLICATION, "true");
     let response = request.send().await.map_err(|e| e.without_url().to_string())?;
     if !response.status().is_success() {
         return Err(response.status().to_string());

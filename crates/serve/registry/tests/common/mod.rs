@@ -1,6 +1,7 @@
 //! A registry on a port of its own, and a client for it.
 #![allow(dead_code, missing_docs, reason = "each test file uses its part")]
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use haechi_registry::{Options, Registry};
 use haechi_stream::{Events, Subscriber};
 use haechi_web::client::{Answer, Client, client};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// The date at which every harness starts.
 pub const EPOCH_MS: u64 = 1_795_289_986_000;
@@ -77,6 +79,31 @@ impl Harness {
         self.post(&format!("apps/{app}"), instance(app, id, port).to_string()).await
     }
 
+    /// Sends a request as it is, so that no client's tidiness hides anything.
+    pub async fn raw(&self, method_and_target: &str, headers: &[&str], body: &str) -> Raw {
+        self.raw_bytes(method_and_target, headers, body.as_bytes()).await
+    }
+
+    pub async fn raw_bytes(&self, method_and_target: &str, headers: &[&str], body: &[u8]) -> Raw {
+        let authority = self.base.strip_prefix("http://").unwrap().strip_suffix("/eureka/").unwrap();
+        let mut stream = TcpStream::connect(authority).await.unwrap();
+        let mut request = format!("{method_and_target} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\n");
+        for header in headers {
+            write!(request, "{header}\r\n").unwrap();
+        }
+        if !body.is_empty() || method_and_target.starts_with('P') {
+            write!(request, "Content-Length: {}\r\n", body.len()).unwrap();
+        }
+        request.push_str("\r\n");
+        stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Raw { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
     /// The directory that holds everything that has happened so far.
     pub async fn directory(&mut self) -> Arc<Directory> {
         let wanted = self.registry.status().generation;
@@ -100,6 +127,26 @@ impl Harness {
     pub async fn stop(self) {
         drop(self.client);
         self.registry.stop().await;
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Raw {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Raw {
+    /// A header, empty if absent.
+    pub fn field(&self, name: &str) -> String {
+        let fields = self.head.lines().filter_map(|l| l.split_once(": "));
+        fields
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.to_owned())
+            .next()
+            .unwrap_or_default()
     }
 }
 

@@ -130,6 +130,7 @@ fn data_center(value: Option<&Value>) -> Result<Option<DataCenter>, DecodeError>
         Some(Value::Object(object)) => object,
         Some(_) => return Err(DecodeError::field("dataCenterInfo", "an object")),
     };
+    instance::data_center_class(text(object, "@class")?.as_deref())?;
     let name = text(object, "name")?.map(|n| instance::data_center_name(&n)).transpose()?;
     let metadata = metadata(object.get("metadata"))?;
     let mut data_center = DataCenter { name, metadata };

@@ -164,10 +164,8 @@ pub(crate) fn applications_head(out: &mut Vec<u8>, version: &str, hash_code: &st
     out.push(b'[');
 }
 
-pub(crate) fn compact_tail(out: &mut Vec<u8>, empty: bool, version: &str, hash_code: &str) {
+pub(crate) fn compact_tail(out: &mut Vec<u8>, version: &str, hash_code: &str) {
     out.push(b']');
-    key(out, "registeredApplicationsEmpty");
-    out.extend_from_slice(if empty { b"true" } else { b"false" });
     field(out, "versions__delta", version);
     field(out, "apps__hashcode", hash_code);
     out.extend_from_slice(b"}}");

@@ -161,8 +161,8 @@ pub(crate) fn compact_instance(info: &InstanceInfo, out: &mut Vec<u8>) {
     close(out, "instance");
 }
 
-pub(crate) fn applications_head(out: &mut Vec<u8>, version: &str, hash_code: &str) {
-    open(out, "applications");
+/// The version and the hash code of a listing: in front of the applications, in the compact form after them.
+pub(crate) fn versions(out: &mut Vec<u8>, version: &str, hash_code: &str) {
     field(out, "versions__delta", version);
     field(out, "apps__hashcode", hash_code);
 }
