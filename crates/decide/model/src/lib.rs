@@ -8,23 +8,31 @@
 //! costs the file.
 
 mod diagnostic;
+mod effective;
+mod emit;
 pub mod expectation;
 mod files;
 mod format;
 mod lower;
 pub mod lowered;
+mod native;
 pub mod raw;
 mod read;
+mod reference;
 mod render;
 mod schema;
 mod substitute;
 mod validate;
 
 pub use diagnostic::{Cost, Diagnostic, Note, Severity};
+pub use effective::{Effective, Place, effective};
+pub use emit::yaml;
 pub use files::{Files, Unchecked};
 pub use haechi_yaml::{Position, Span};
 pub use lower::expect::{Unmet, holds};
 pub use lowered::Lowered;
+pub use native::{gateway_in_full, gateway_yaml};
 pub use read::{Reading, Source, read};
+pub use reference::reference;
 pub use render::Renderings;
 pub use schema::schema;

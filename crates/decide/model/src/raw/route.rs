@@ -135,7 +135,7 @@ pub struct Timeouts {
     #[schemars(extend("default" = "15s"))]
     pub first_byte: Option<Duration>,
     /// Without a byte moving in either direction while a body is under way.
-    #[schemars(extend("default" = "60s"))]
+    #[schemars(extend("default" = "1m"))]
     pub idle: Option<Duration>,
     /// From the request's head to the answer's end, retries included; `0s` is no bound.
     #[schemars(extend("default" = "0s"))]
