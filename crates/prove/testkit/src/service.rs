@@ -175,6 +175,12 @@ impl Connection {
         self.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())).await;
     }
 
+    /// Says that nothing more will come.
+    pub async fn shutdown(&mut self) {
+        // The peer may have left already.
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Waits until the peer closes. Returns what it sent before.
     pub async fn closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

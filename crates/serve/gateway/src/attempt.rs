@@ -19,13 +19,13 @@ const MAX_INTERIM: u8 = 16;
 
 /// What an attempt led to.
 #[derive(Debug)]
-pub(crate) enum Attempted {
+pub(crate) enum Attempted<'s> {
     /// The final answer's head was sent to the client, with what was there of its body.
     Answer(Answer),
     /// The service switched protocols. These bytes came after its head.
     Switched(Vec<u8>),
     /// An answer that the route does not want to pass on; nothing of it was sent. The endpoint to try instead.
-    Unwanted(Picked),
+    Unwanted(Picked<'s>),
 }
 
 impl Exchange<'_> {
@@ -33,7 +33,7 @@ impl Exchange<'_> {
     pub async fn connect(
         &mut self,
         service: &Service,
-        picked: &Picked,
+        picked: &Picked<'_>,
         fresh: bool,
     ) -> Result<Upstream, Failed> {
         if !fresh && let Some(stream) = picked.endpoint.check_out(&service.stats) {
@@ -50,7 +50,7 @@ impl Exchange<'_> {
         Ok(Upstream::new(stream, false))
     }
 
-    async fn open(&mut self, picked: &Picked) -> Result<TcpStream, Failure> {
+    async fn open(&mut self, picked: &Picked<'_>) -> Result<TcpStream, Failure> {
         let mut connecting = pin!(TcpStream::connect(picked.endpoint.address));
         poll_fn(|cx| {
             if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
@@ -69,11 +69,16 @@ impl Exchange<'_> {
     }
 
     /// Sends the request and waits for the head of the final answer, which goes to the client.
-    pub async fn attempt(&mut self, service: &Service, upstream: &mut Upstream) -> Result<Attempted, Failed> {
+    pub async fn attempt<'s>(
+        &mut self,
+        service: &'s Service,
+        picked: &mut Picked<'s>,
+        upstream: &mut Upstream,
+    ) -> Result<Attempted<'s>, Failed> {
         let mut arrival = Arrival::default();
         loop {
             let read = self.wait(upstream).await;
-            let digested = read.and_then(|count| self.digest(service, upstream, &mut arrival, count));
+            let digested = read.and_then(|count| self.digest(service, picked, upstream, &mut arrival, count));
             match digested {
                 Ok(None) => {}
                 Ok(Some(attempted)) => return Ok(attempted),
@@ -124,13 +129,14 @@ impl Exchange<'_> {
     }
 
     /// Looks at `count` bytes that were just read. Nothing when more are needed.
-    fn digest(
+    fn digest<'s>(
         &mut self,
-        service: &Service,
+        service: &'s Service,
+        picked: &mut Picked<'s>,
         upstream: &Upstream,
         arrival: &mut Arrival,
         count: usize,
-    ) -> Result<Option<Attempted>, Failure> {
+    ) -> Result<Option<Attempted<'s>>, Failure> {
         let worker = self.worker;
         let mut scratch = worker.scratch.borrow_mut();
         let mut out = worker.head.borrow_mut();
@@ -169,6 +175,7 @@ impl Exchange<'_> {
                     return self.send(&out).map(|()| Some(Attempted::Switched(rest)));
                 }
                 Begun::Final(mut answer, used) => {
+                    picked.answered(self.timing.first_byte, answer.status);
                     let replayable = arrival.interims == 0 && upstream.can_replay();
                     if let Some(next) = self.instead_of(service, answer.status, replayable) {
                         return Ok(Some(Attempted::Unwanted(next)));

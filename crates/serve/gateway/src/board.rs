@@ -2,12 +2,11 @@
 //! on the way of a request.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haechi_core::{RouteName, ServiceName};
 
-use crate::stats::{EndpointStats, RouteStats, ServiceStats, WorkerStats};
+use crate::stats::{RouteStats, ServiceStats, WorkerStats};
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -19,14 +18,7 @@ pub(crate) struct Board {
 #[derive(Debug, Default)]
 struct Inner {
     routes: BTreeMap<RouteName, Arc<RouteStats>>,
-    services: BTreeMap<ServiceName, ServiceBoard>,
-}
-
-/// The counters of one service on one worker.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ServiceBoard {
-    pub stats: Arc<ServiceStats>,
-    pub endpoints: BTreeMap<SocketAddr, Arc<EndpointStats>>,
+    services: BTreeMap<ServiceName, Arc<ServiceStats>>,
 }
 
 impl Board {
@@ -42,19 +34,7 @@ impl Board {
 
     /// A service's counters.
     pub fn service(&self, name: &ServiceName) -> Arc<ServiceStats> {
-        self.lock().services.entry(name.clone()).or_default().stats.clone()
-    }
-
-    /// An endpoint's counters.
-    pub fn endpoint(&self, service: &ServiceName, address: SocketAddr) -> Arc<EndpointStats> {
-        self.lock().services.entry(service.clone()).or_default().endpoints.entry(address).or_default().clone()
-    }
-
-    /// Forgets endpoints that left the service, so that a service which moves can't fill memory.
-    pub fn keep_endpoints(&self, service: &ServiceName, keep: impl Fn(&SocketAddr) -> bool) {
-        if let Some(board) = self.lock().services.get_mut(service) {
-            board.endpoints.retain(|address, _| keep(address));
-        }
+        self.lock().services.entry(name.clone()).or_default().clone()
     }
 
     /// Forgets routes and services that are no longer configured.
@@ -70,7 +50,7 @@ impl Board {
     }
 
     /// All services' counters.
-    pub fn services(&self) -> BTreeMap<ServiceName, ServiceBoard> {
+    pub fn services(&self) -> BTreeMap<ServiceName, Arc<ServiceStats>> {
         self.lock().services.clone()
     }
 }

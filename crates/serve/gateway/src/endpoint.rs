@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use haechi_core::Instant;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::stats::{EndpointStats, ServiceStats};
+use crate::stats::ServiceStats;
 
 /// An endpoint.
 #[derive(Debug)]
@@ -20,13 +19,12 @@ pub(crate) struct Endpoint {
     pub address: SocketAddr,
     /// What the service sees as Host unless a filter says otherwise.
     pub authority: String,
+    /// The address, for the access log.
+    pub text: String,
     /// Connections that wait for a request, the latest used last.
     idle: RefCell<VecDeque<Idle>>,
-    /// Whether new connections may be kept: not once it is ejected or left the service.
-    pub retired: Cell<bool>,
-    /// When it last gave a byte of an answer to anyone.
-    pub last_answer: Cell<Instant>,
-    pub stats: Arc<EndpointStats>,
+    /// Whether it is ejected or left the service: no connection is kept then.
+    pub closed: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -36,14 +34,13 @@ struct Idle {
 }
 
 impl Endpoint {
-    pub fn new(address: SocketAddr, authority: String, stats: Arc<EndpointStats>) -> Self {
+    pub fn new(address: SocketAddr, authority: String) -> Self {
         Self {
             address,
+            text: address.to_string(),
             authority,
             idle: RefCell::default(),
-            retired: Cell::new(false),
-            last_answer: Cell::new(Instant::ZERO),
-            stats,
+            closed: Cell::new(false),
         }
     }
 
@@ -61,7 +58,7 @@ impl Endpoint {
 
     /// Keeps a connection for the next request, the oldest giving way.
     pub fn check_in(&self, stream: TcpStream, now: Instant, most: usize, service: &ServiceStats) {
-        if self.retired.get() || most == 0 {
+        if self.closed.get() || most == 0 {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -73,8 +70,9 @@ impl Endpoint {
         service.idle_connections.one();
     }
 
-    /// Closes all idle connections.
-    pub fn close_idle(&self, service: &ServiceStats) {
+    /// Closes all idle connections, and keeps no other from now on.
+    pub fn close(&self, service: &ServiceStats) {
+        self.closed.set(true);
         for _ in self.idle.borrow_mut().drain(..) {
             service.idle_connections.less_one();
         }

@@ -1,12 +1,14 @@
 //! One request and what happens to it: the values that the steps of the way share.
 
-use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+use haechi_balance::EndpointKey;
 use haechi_core::Instant;
 use smallvec::SmallVec;
 
 use crate::client::Client;
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::prepare::Request;
 use crate::route::RunningRoute;
@@ -37,8 +39,10 @@ pub(crate) struct Timing {
     pub first_byte: Instant,
     /// Attempts made.
     pub attempts: u8,
-    /// Endpoints tried, the last one last.
-    pub tried: SmallVec<[SocketAddr; 2]>,
+    /// Endpoints tried.
+    pub tried: SmallVec<[EndpointKey; 2]>,
+    /// The endpoint tried last.
+    pub endpoint: Option<Rc<Endpoint>>,
 }
 
 impl Timing {
@@ -51,6 +55,7 @@ impl Timing {
             first_byte: started,
             attempts: 0,
             tried: SmallVec::new(),
+            endpoint: None,
         }
     }
 }

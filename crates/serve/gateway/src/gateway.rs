@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
@@ -14,16 +15,19 @@ use haechi_route::{GatewayConfig, Refused};
 use haechi_stream::Subscriber;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use crate::access_log::Writer;
 use crate::board::Board;
 use crate::discover::Resolved;
+use crate::metrics;
 use crate::plan::Applied;
+use crate::status::Status;
 use crate::worker::{Command, NewListener, Setup, run};
 
 /// How the gateway is started.
 pub struct Options {
     /// What it runs first.
     pub config: GatewayConfig,
-    /// The number of that configuration.
+    /// The number of that configuration, 1 or more.
     pub generation: Generation,
     /// Threads; 0 is one per core.
     pub workers: usize,
@@ -36,14 +40,9 @@ pub struct Options {
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A listener's port can't be had.
-    #[error("listener {name}: {source}")]
-    Listen {
-        /// The listener.
-        name: String,
-        /// Why.
-        source: ListenError,
-    },
+    /// The first configuration can't be applied.
+    #[error("{0}")]
+    Apply(#[from] ApplyError),
     /// A thread can't be started.
     #[error("can't start a worker thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -68,6 +67,14 @@ pub enum ApplyError {
         /// The one that runs.
         running: Generation,
     },
+    /// The access log's file can't be opened.
+    #[error("access log {path:?}: {source}")]
+    AccessLog {
+        /// The file.
+        path: Option<PathBuf>,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A worker is gone: the gateway was drained.
     #[error("the gateway has stopped")]
     Stopped,
@@ -79,7 +86,6 @@ pub struct Gateway {
     state: Mutex<State>,
     addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
     running: watch::Sender<Arc<Applied>>,
-    clock: Arc<dyn Clock>,
     _resolved: watch::Sender<Arc<Resolved>>,
 }
 
@@ -91,12 +97,7 @@ struct WorkerHandle {
 
 /// What only one caller at a time may change.
 struct State {
-    listeners: BTreeMap<String, OpenListener>,
-}
-
-struct OpenListener {
-    config: Listener,
-    taken: Arc<AtomicUsize>,
+    listeners: BTreeMap<String, Listener>,
 }
 
 /// What a drain led to.
@@ -120,14 +121,16 @@ impl Gateway {
             count => count,
         };
         // The first plan has no listeners: they come by the same way as later changes.
-        let empty = Arc::new(Applied::new(GatewayConfig::default(), Generation(0)));
+        let empty = Arc::new(Applied::new(GatewayConfig::default(), Generation(0), None));
         let (resolved_in, resolved) = watch::channel(Arc::new(Resolved::default()));
+        let mut rng = haechi_core::rng::from_entropy();
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
             let (commands, commands_out) = mpsc::unbounded_channel();
             let board = Arc::new(Board::default());
             let setup = Setup {
                 clock: options.clock.clone(),
+                seed: rng.u64(..),
                 board: board.clone(),
                 subscriber: options.subscriber.clone(),
                 resolved: resolved.clone(),
@@ -146,13 +149,9 @@ impl Gateway {
             state: Mutex::new(State { listeners: BTreeMap::new() }),
             addresses: watch::Sender::new(BTreeMap::new()),
             running: watch::Sender::new(empty),
-            clock: options.clock,
             _resolved: resolved_in,
         };
-        gateway.run(options.config, options.generation).await.map_err(|error| match error {
-            ApplyError::Listen { name, source } => StartError::Listen { name, source },
-            other => StartError::Thread(std::io::Error::other(other)),
-        })?;
+        gateway.run(options.config, options.generation).await?;
         Ok(gateway)
     }
 
@@ -163,17 +162,18 @@ impl Gateway {
         config: GatewayConfig,
         generation: Generation,
     ) -> Result<Vec<Refused>, ApplyError> {
-        let running = self.running.borrow().generation;
-        if generation <= running {
-            return Err(ApplyError::Stale { given: generation, running });
-        }
         self.run(config, generation).await
     }
 
     async fn run(&self, config: GatewayConfig, generation: Generation) -> Result<Vec<Refused>, ApplyError> {
         let mut state = self.state.lock().await;
+        let running = self.running.borrow().generation;
+        if generation <= running {
+            return Err(ApplyError::Stale { given: generation, running });
+        }
+        let log = self.log(&config)?;
         let (closed, opened) = self.open(&mut state, &config)?;
-        let applied = Arc::new(Applied::new(config, generation));
+        let applied = Arc::new(Applied::new(config, generation, log));
         let mut waiting = Vec::with_capacity(self.workers.len());
         let mut opened = opened.into_iter();
         for worker in &self.workers {
@@ -190,13 +190,23 @@ impl Gateway {
         Ok(applied.refused.clone())
     }
 
+    /// The log's writer: the one that runs, unless the configuration wants another.
+    fn log(&self, config: &GatewayConfig) -> Result<Option<Arc<Writer>>, ApplyError> {
+        let Some(wanted) = &config.access_log else { return Ok(None) };
+        if let Some(writer) = self.running.borrow().log.as_ref().filter(|writer| writer.config == *wanted) {
+            return Ok(Some(writer.clone()));
+        }
+        let started = Writer::start(wanted);
+        started.map(Some).map_err(|source| ApplyError::AccessLog { path: wanted.path.clone(), source })
+    }
+
     /// Opens what is new, for each worker, and says which listeners close.
     fn open(
         &self,
         state: &mut State,
         config: &GatewayConfig,
     ) -> Result<(Vec<String>, Vec<Vec<NewListener>>), ApplyError> {
-        let stays = |name: &String, open: &OpenListener| config.listeners.get(name) == Some(&open.config);
+        let stays = |name: &String, open: &Listener| config.listeners.get(name) == Some(open);
         let closed: Vec<String> = state
             .listeners
             .iter()
@@ -206,7 +216,7 @@ impl Gateway {
         let mut opened: Vec<Vec<NewListener>> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut added = Vec::new();
         for (name, listener) in &config.listeners {
-            if state.listeners.get(name).is_some_and(|open| open.config == *listener) {
+            if state.listeners.get(name).is_some_and(|open| open == listener) {
                 continue;
             }
             let sockets = listen::shared(listener.listen, self.workers.len())
@@ -217,7 +227,7 @@ impl Gateway {
             for (worker, socket) in opened.iter_mut().zip(sockets) {
                 worker.push(NewListener { name: name.clone(), socket, taken: taken.clone() });
             }
-            added.push((name.clone(), OpenListener { config: listener.clone(), taken }, address));
+            added.push((name.clone(), listener.clone(), address));
         }
         self.addresses.send_modify(|addresses| {
             addresses.retain(|name, _| !closed.contains(name));
@@ -236,6 +246,44 @@ impl Gateway {
     /// The configuration that runs.
     pub fn generation(&self) -> Generation {
         self.running.borrow().generation
+    }
+
+    /// What the gateway does now. A worker that does not answer within a second is left out.
+    pub async fn status(&self) -> Status {
+        let running = self.running.borrow().clone();
+        let mut status = Status {
+            generation: running.generation,
+            listeners: self.local_addrs(),
+            connections: self.boards().map(|board| board.worker.connections.get()).sum(),
+            services: metrics::services(self.boards())
+                .into_iter()
+                .map(|(name, sum)| (name, sum.into()))
+                .collect(),
+            routes: metrics::routes(self.boards())
+                .into_iter()
+                .map(|(name, sum)| (name, sum.into()))
+                .collect(),
+            refused: running.refused.iter().map(ToString::to_string).collect(),
+        };
+        for worker in &self.workers {
+            let (to, from) = oneshot::channel();
+            if worker.commands.send(Command::Status(to)).is_ok()
+                && let Ok(Ok(seen)) = tokio::time::timeout(Duration::from_secs(1), from).await
+            {
+                status.add(seen);
+            }
+        }
+        status
+    }
+
+    /// All counters, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        let boards: Vec<&Board> = self.boards().collect();
+        metrics::render(&boards, self.generation().0)
+    }
+
+    fn boards(&self) -> impl Iterator<Item = &Board> {
+        self.workers.iter().map(|worker| &*worker.board)
     }
 
     /// Accepts nothing more, lets what is in flight end, and stops. What is left at the deadline is cut.
@@ -271,6 +319,13 @@ impl Gateway {
         });
         if !matches!(joined.await, Ok(0)) {
             tracing::error!("a worker ended by a panic");
+        }
+        let empty = Arc::new(Applied::new(GatewayConfig::default(), self.generation(), None));
+        let last = self.running.send_replace(empty);
+        if let Some(writer) = Arc::into_inner(last).and_then(|applied| applied.log) {
+            // Its queue is short; this waits for the disk alone.
+            let written = tokio::task::spawn_blocking(move || Writer::finish(writer)).await;
+            debug_assert!(written.is_ok());
         }
         Drained { cut: if in_time { 0 } else { left } }
     }

@@ -1,7 +1,6 @@
 //! The gateway: accept, read, match, pick, attempt, answer. `way.rs` is the file to read first.
 
-#![allow(dead_code, reason = "metrics and the access log land next")]
-
+mod access_log;
 mod answer;
 mod attempt;
 mod board;
@@ -11,6 +10,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod gateway;
+mod metrics;
 mod outbox;
 mod plan;
 mod prepare;
@@ -20,9 +20,11 @@ mod retry;
 mod route;
 mod service;
 mod stats;
+mod status;
 mod tunnel;
 mod upstream;
 mod way;
 mod worker;
 
 pub use gateway::{ApplyError, Drained, Gateway, Options, StartError};
+pub use status::{EndpointStatus, RouteStatus, ServiceStatus, Status};

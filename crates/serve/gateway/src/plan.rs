@@ -8,6 +8,7 @@ use haechi_core::{Generation, Instant, ServiceName};
 use haechi_http::HeadLimits;
 use haechi_route::{GatewayConfig, Refused, RequestView, RouteTable};
 
+use crate::access_log::Writer;
 use crate::board::Board;
 use crate::route::RunningRoute;
 use crate::service::Service;
@@ -20,13 +21,15 @@ pub(crate) struct Applied {
     table: RouteTable,
     /// Routes that are not in the table, and why.
     pub refused: Vec<Refused>,
+    /// Where lines of the access log go.
+    pub log: Option<Arc<Writer>>,
 }
 
 impl Applied {
     /// Builds the table.
-    pub fn new(config: GatewayConfig, generation: Generation) -> Self {
+    pub fn new(config: GatewayConfig, generation: Generation, log: Option<Arc<Writer>>) -> Self {
         let (table, refused) = RouteTable::build(&config.routes);
-        Self { generation, config, table, refused }
+        Self { generation, config, table, refused, log }
     }
 }
 
@@ -52,9 +55,9 @@ impl Plan {
                 let old = before.and_then(|plan| plan.services.get(name));
                 let kept = old.filter(|old| old.config == *service).cloned();
                 let running = kept.unwrap_or_else(|| {
-                    let new = Service::new(name.clone(), service.clone(), board.service(name), now);
+                    let mut new = Service::new(name.clone(), service.clone(), board.service(name), now);
                     if let Some(old) = old {
-                        new.inherit(old);
+                        new.inherit(old, now);
                     }
                     Rc::new(new)
                 });
@@ -82,11 +85,6 @@ impl Plan {
     #[inline]
     pub fn find(&self, request: &RequestView<'_>) -> Option<&Rc<RunningRoute>> {
         self.routes.get(self.applied.table.find(request)?)?.as_ref()
-    }
-
-    /// The number of the configuration.
-    pub fn generation(&self) -> Generation {
-        self.applied.generation
     }
 }
 

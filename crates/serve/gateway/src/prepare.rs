@@ -3,7 +3,6 @@
 //! All of it happens without waiting, on bytes that are still where they were read. What comes out owns its
 //! bytes, so the connection can then wait without holding a worker's scratch buffer.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -22,7 +21,6 @@ use crate::worker::Buffers;
 /// What is known of a client's connection, as text that goes into requests.
 #[derive(Debug)]
 pub(crate) struct ClientFacts {
-    pub peer: SocketAddr,
     /// The peer's address without the port.
     pub ip: String,
     /// The port that was connected to.

@@ -1,11 +1,11 @@
 //! A service as one worker runs it: its endpoints, who is picked, and what failures lead to.
 
-use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use haechi_balance::{Attempt, Change, EndpointKey, EndpointSpec, EndpointStatus, Picker};
+use haechi_core::rng::Rng;
 use haechi_core::{Instant, ServiceName, Witness};
 use haechi_guard::RetryBudget;
 use haechi_route::config;
@@ -13,86 +13,102 @@ use tokio::net::TcpStream;
 
 use crate::discover::Target;
 use crate::endpoint::Endpoint;
-use crate::stats::{EndpointStats, ServiceStats};
+use crate::stats::{ServiceStats, count_class};
 
 /// A service.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub name: ServiceName,
     pub config: config::Service,
+    picker: RefCell<Picker>,
+    /// Ordered by address.
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
-    next: Cell<usize>,
-    pub budget: RefCell<RetryBudget>,
+    budget: RefCell<RetryBudget>,
     pub stats: Arc<ServiceStats>,
 }
 
-/// A picked endpoint; counts as in flight until it is dropped.
+/// A picked endpoint; in flight until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Picked {
+pub(crate) struct Picked<'s> {
+    service: &'s Service,
     pub endpoint: Rc<Endpoint>,
-}
-
-impl Picked {
-    fn new(endpoint: Rc<Endpoint>) -> Self {
-        endpoint.stats.in_flight.one();
-        endpoint.stats.requests.one();
-        Self { endpoint }
-    }
-}
-
-impl Drop for Picked {
-    fn drop(&mut self) {
-        self.endpoint.stats.in_flight.less_one();
-    }
+    pub key: EndpointKey,
+    /// Taken out once the picker knows how it ended.
+    attempt: Option<Attempt>,
 }
 
 impl Service {
     pub fn new(name: ServiceName, config: config::Service, stats: Arc<ServiceStats>, now: Instant) -> Self {
-        let budget = RefCell::new(RetryBudget::new(config.retry_budget.clone(), now));
-        Self { name, config, endpoints: RefCell::default(), next: Cell::new(0), budget, stats }
+        Self {
+            picker: RefCell::new(Picker::new(config.balance, config.ejection.clone())),
+            budget: RefCell::new(RetryBudget::new(config.retry_budget.clone(), now)),
+            endpoints: RefCell::default(),
+            name,
+            config,
+            stats,
+        }
+    }
+
+    /// Takes over what the service that this one replaces knew: its endpoints with their connections, and the
+    /// tokens of its budget.
+    pub fn inherit(&mut self, old: &Self, now: Instant) {
+        self.endpoints = RefCell::new(std::mem::take(&mut *old.endpoints.borrow_mut()));
+        let mut picker = old.picker.replace(Picker::new(self.config.balance, self.config.ejection.clone()));
+        picker.configure(self.config.balance, self.config.ejection.clone(), now);
+        let mut budget = old.budget.borrow().clone();
+        budget.configure(self.config.retry_budget.clone(), now);
+        self.picker = RefCell::new(picker);
+        self.budget = RefCell::new(budget);
     }
 
     /// Replaces the set of endpoints. One that stays keeps its connections and what was seen of it.
-    pub fn update(&self, targets: &[Target], mut stats: impl FnMut(SocketAddr) -> Arc<EndpointStats>) {
+    pub fn update(&self, targets: &[Target], now: Instant) {
+        let specs: Vec<_> = targets
+            .iter()
+            .map(|target| EndpointSpec { address: target.address, weight: target.weight })
+            .collect();
+        self.picker.borrow_mut().update(&specs, now);
         let mut old = std::mem::take(&mut *self.endpoints.borrow_mut());
-        let mut new = Vec::with_capacity(targets.len());
-        for target in targets {
-            let known =
-                old.iter().position(|e| e.address == target.address && e.authority == target.authority);
-            new.push(match known {
-                Some(index) => old.swap_remove(index),
-                None => {
-                    Rc::new(Endpoint::new(target.address, target.authority.clone(), stats(target.address)))
+        let mut new: Vec<Rc<Endpoint>> = targets
+            .iter()
+            .map(|target| {
+                let known =
+                    old.iter().position(|e| e.address == target.address && e.authority == target.authority);
+                match known {
+                    Some(index) => old.swap_remove(index),
+                    None => Rc::new(Endpoint::new(target.address, target.authority.clone())),
                 }
-            });
-        }
+            })
+            .collect();
         for gone in old {
-            gone.retired.set(true);
-            gone.close_idle(&self.stats);
+            gone.close(&self.stats);
         }
+        new.sort_by_key(|endpoint| endpoint.address);
         *self.endpoints.borrow_mut() = new;
+        self.show_counts();
     }
 
-    /// An endpoint that was not tried yet.
-    pub fn pick(&self, now: Instant, tried: &[SocketAddr]) -> Option<Picked> {
+    /// Picks an endpoint that was not tried yet and counts an attempt as begun. `repeatable` says that the
+    /// request can be sent again should the endpoint fail.
+    pub fn pick(
+        &self,
+        now: Instant,
+        rng: &mut Rng,
+        tried: &[EndpointKey],
+        repeatable: bool,
+    ) -> Option<Picked<'_>> {
+        let mut picker = self.picker.borrow_mut();
+        let picked =
+            if repeatable { picker.pick(now, rng, tried) } else { picker.pick_known(now, rng, tried) }?;
+        let endpoint = self.endpoint(picked.address)?;
+        let attempt = Some(picker.sent(picked.key, now));
+        Some(Picked { service: self, endpoint, key: picked.key, attempt })
+    }
+
+    fn endpoint(&self, address: std::net::SocketAddr) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
-        let count = endpoints.len();
-        for step in 0..count {
-            let index = (self.next.get() + step) % count;
-            let endpoint = &endpoints[index];
-            let out = endpoint.stats.ejected_until.get() > now.as_nanos();
-            if !out && !tried.contains(&endpoint.address) {
-                self.next.set(index + 1);
-                return Some(Picked::new(endpoint.clone()));
-            }
-        }
-        let last = endpoints.iter().find(|endpoint| !tried.contains(&endpoint.address))?;
-        Some(Picked::new(last.clone()))
-    }
-
-    /// Takes over the endpoints of the service that this one replaces, their connections with them.
-    pub fn inherit(&self, old: &Self) {
-        *self.endpoints.borrow_mut() = std::mem::take(&mut *old.endpoints.borrow_mut());
+        let index = endpoints.binary_search_by_key(&address, |endpoint| endpoint.address).ok()?;
+        endpoints.get(index).cloned()
     }
 
     /// Its name in the registry, if its endpoints come from there.
@@ -111,39 +127,78 @@ impl Service {
         granted
     }
 
-    /// The endpoint answered.
-    pub fn succeeded(&self, picked: &Picked, now: Instant, took: Duration, status: u16) {
-        if let Some(class) = self.stats.answers.get(usize::from(status / 100).wrapping_sub(1)) {
-            class.one();
-        }
-        let endpoint = &picked.endpoint;
-        endpoint.last_answer.set(now);
-        endpoint.stats.ejected_until.set(0);
-        endpoint.stats.ewma_us.set((endpoint.stats.ewma_us.get() * 7 + took.as_micros() as u64) / 8);
-        self.budget.borrow_mut().succeeded();
-    }
-
-    /// The endpoint failed. `silent` says that it answered nobody since the attempt was sent.
-    pub fn failed(&self, picked: &Picked, now: Instant, witness: Witness, silent: bool) {
-        let endpoint = &picked.endpoint;
-        endpoint.stats.failures.one();
-        if self.config.ejection.enabled && (witness.is_hard() || silent) {
-            endpoint.stats.ejected_until.set((now + self.config.ejection.base).as_nanos());
-            self.stats.ejections.one();
-            endpoint.close_idle(&self.stats);
-        }
-    }
-
-    /// Keeps a connection for the next request.
-    pub fn check_in(&self, picked: &Picked, stream: TcpStream, now: Instant) {
-        let most = self.config.connections.idle_per_endpoint as usize;
-        picked.endpoint.check_in(stream, now, most, &self.stats);
-    }
-
-    /// Closes what was idle too long.
+    /// Closes connections that were idle too long.
     pub fn sweep(&self, now: Instant) {
         for endpoint in self.endpoints.borrow().iter() {
             endpoint.sweep_idle(now, self.config.connections.idle_timeout, &self.stats);
+        }
+    }
+
+    /// Every endpoint's state, and why.
+    pub fn status(&self, now: Instant) -> Vec<EndpointStatus> {
+        self.picker.borrow().status(now)
+    }
+
+    /// Acts on what the picker concluded.
+    fn after(&self, endpoint: &Endpoint, change: Option<Change>) {
+        match change {
+            None => return,
+            Some(Change::Ejected { lasting, cause }) => {
+                self.stats.ejections.one();
+                endpoint.close(&self.stats);
+                tracing::info!(service = %self.name, endpoint = %endpoint.address, ?lasting, %cause, "endpoint ejected");
+            }
+            Some(Change::Readmitted) => {
+                endpoint.closed.set(false);
+                tracing::info!(service = %self.name, endpoint = %endpoint.address, "endpoint takes requests again");
+            }
+        }
+        self.show_counts();
+    }
+
+    fn show_counts(&self) {
+        let (known, admitting) = self.picker.borrow().counts();
+        self.stats.endpoints.set(known as u64);
+        self.stats.endpoints_admitting.set(admitting as u64);
+    }
+}
+
+impl Picked<'_> {
+    /// The head of an answer came.
+    pub fn answered(&mut self, now: Instant, status: u16) {
+        let service = self.service;
+        count_class(&service.stats.answers, status);
+        service.budget.borrow_mut().succeeded();
+        if let Some(attempt) = &mut self.attempt {
+            let change = service.picker.borrow_mut().answered(attempt, now);
+            service.after(&self.endpoint, change);
+        }
+    }
+
+    /// The attempt failed so.
+    pub fn failed(mut self, now: Instant, witness: Witness) {
+        if let Some(attempt) = self.attempt.take() {
+            let change = self.service.picker.borrow_mut().failed(attempt, now, witness);
+            self.service.after(&self.endpoint, change);
+        }
+    }
+
+    /// The answer is complete. Its connection is kept for the next request when it may be.
+    pub fn finished(mut self, connection: Option<TcpStream>, now: Instant) {
+        if let Some(attempt) = self.attempt.take() {
+            self.service.picker.borrow_mut().finished(attempt);
+        }
+        if let Some(stream) = connection {
+            let most = self.service.config.connections.idle_per_endpoint as usize;
+            self.endpoint.check_in(stream, now, most, &self.service.stats);
+        }
+    }
+}
+
+impl Drop for Picked<'_> {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.service.picker.borrow_mut().abandoned(attempt);
         }
     }
 }

@@ -42,6 +42,14 @@ impl Counter {
     }
 }
 
+/// Counts a status in its class, 1xx to 5xx.
+#[inline]
+pub(crate) fn count_class(classes: &[Counter; 5], status: u16) {
+    if let Some(class) = classes.get(usize::from(status / 100).wrapping_sub(1)) {
+        class.one();
+    }
+}
+
 /// Upper bounds of the latency buckets, in microseconds. From a cache hit to a slow report.
 pub(crate) const BOUNDS_US: [u64; 16] = [
     250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000,
@@ -96,9 +104,7 @@ impl RouteStats {
     /// Counts an answer.
     #[inline]
     pub fn answered(&self, status: u16, took: Duration) {
-        if let Some(class) = self.answers.get(usize::from(status / 100).wrapping_sub(1)) {
-            class.one();
-        }
+        count_class(&self.answers, status);
         self.latency.record(took);
     }
 }
@@ -119,17 +125,10 @@ pub(crate) struct ServiceStats {
     pub ejections: Counter,
     /// Requests for which there was no endpoint.
     pub no_endpoint: Counter,
-}
-
-/// Counts of one endpoint on one worker.
-#[derive(Debug, Default)]
-pub(crate) struct EndpointStats {
-    pub requests: Counter,
-    pub failures: Counter,
-    pub in_flight: Counter,
-    pub ewma_us: Counter,
-    /// Until when it is ejected, in nanoseconds of the process's clock; 0 is not.
-    pub ejected_until: Counter,
+    /// Endpoints known now.
+    pub endpoints: Counter,
+    /// Of these, not ejected.
+    pub endpoints_admitting: Counter,
 }
 
 macro_rules! limits {
@@ -182,12 +181,9 @@ pub(crate) struct WorkerStats {
 }
 
 impl WorkerStats {
-    /// Counts a request that was refused before a route was known, and the limit that struck.
+    /// Counts a request that was refused before a route was known.
     pub fn refused(&self, failure: Failure) {
-        if let Some(class) = self.refused.get(usize::from(failure.status() / 100).wrapping_sub(1)) {
-            class.one();
-        }
-        self.limits.struck(failure);
+        count_class(&self.refused, failure.status());
     }
 }
 

@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use haechi_core::{Evidence, Instant, Witness};
+use haechi_core::{Evidence, Witness};
 use haechi_http::{Body, Version, ends_head};
 
 use crate::answer::{Answer, Frame};
@@ -25,7 +25,7 @@ use crate::exchange::{Exchange, Outcome, Then, Timing};
 use crate::failure::{Failure, write_own};
 use crate::prepare::{Prepared, Reply, Request, RequestFacts, prepare};
 use crate::record::record;
-use crate::retry::{Failed, Reached};
+use crate::retry::Failed;
 use crate::route::{Destination, RunningRoute};
 use crate::service::{Picked, Service};
 use crate::tunnel;
@@ -163,116 +163,115 @@ async fn forward(
     let timing = Timing::new(request.facts.started);
     let mut exchange = Exchange { worker, client, request: &mut request, route, timing };
     let outcome = match exchange.attempts(service).await {
-        Ok(Won::Answer(picked, upstream, answer)) => {
-            exchange.finish(service, &picked, upstream, answer).await
-        }
+        Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(picked, upstream, answer).await,
         Ok(Won::Switched(_picked, upstream, first)) => {
             tunnel::run(exchange.client, upstream, &first, worker).await
         }
         Err(failure) => exchange.fail(failure),
     };
     let timing = exchange.timing;
-    record(worker, Some(route), &request.facts, &outcome, &timing);
+    record(worker, client, Some(route), &request.facts, &outcome, &timing);
     worker.buffers.give(std::mem::take(&mut request.image));
     worker.buffers.give(std::mem::take(&mut request.facts.line.bytes));
     outcome.then
 }
 
 /// The attempt that counts.
-enum Won {
+enum Won<'s> {
     /// An answer whose head was sent to the client.
-    Answer(Picked, Upstream, Answer),
+    Answer(Picked<'s>, Upstream, Answer),
     /// The service switched protocols; these bytes came behind its head.
-    Switched(Picked, Upstream, Vec<u8>),
+    Switched(Picked<'s>, Upstream, Vec<u8>),
 }
 
 impl Exchange<'_> {
     /// Attempts until one leads to an answer or no other may be made.
-    async fn attempts(&mut self, service: &Service) -> Result<Won, Failure> {
+    async fn attempts<'s>(&mut self, service: &'s Service) -> Result<Won<'s>, Failure> {
         let mut fresh = false;
-        let mut now = self.timing.started;
-        let mut picked = service.pick(now, &[]).ok_or(Failure::NoEndpoint)?;
+        self.timing.attempted = self.timing.started;
+        let Some(mut picked) = self.pick(service) else {
+            service.stats.no_endpoint.one();
+            return Err(Failure::NoEndpoint);
+        };
         loop {
             self.timing.attempts += 1;
-            self.timing.attempted = now;
-            self.timing.tried.push(picked.endpoint.address);
             service.stats.attempts.one();
+            self.timing.tried.push(picked.key);
+            self.timing.endpoint = Some(picked.endpoint.clone());
             self.request.address_to(&picked.endpoint.authority);
             let failed = match self.connect(service, &picked, fresh).await {
-                Ok(mut upstream) => match self.attempt(service, &mut upstream).await {
+                Ok(mut upstream) => match self.attempt(service, &mut picked, &mut upstream).await {
+                    Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
+                    Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
                     Ok(Attempted::Unwanted(next)) => {
-                        now = self.worker.now();
+                        picked.finished(None, self.timing.first_byte);
                         picked = next;
                         continue;
                     }
-                    Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
-                    Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
                     Err(failed) => failed,
                 },
                 Err(failed) => failed,
             };
-            now = self.worker.now();
-            self.witness(service, &picked, failed, now);
-            picked = self.another(service, picked, failed, now).ok_or(failed.failure)?;
+            self.witness(service, picked, failed);
+            picked = self.another(service, failed).ok_or(failed.failure)?;
             fresh |= failed.is_stale_connection();
         }
     }
 
+    fn pick<'s>(&self, service: &'s Service) -> Option<Picked<'s>> {
+        let rng = &mut self.worker.rng.borrow_mut();
+        service.pick(self.timing.attempted, rng, &self.timing.tried, self.request.facts.idempotent)
+    }
+
     /// The endpoint of the next attempt, if there may be one.
-    fn another(&self, service: &Service, last: Picked, failed: Failed, now: Instant) -> Option<Picked> {
+    fn another<'s>(&mut self, service: &'s Service, failed: Failed) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
         if self.timing.attempts >= retry.attempts || !failed.is_safe(&self.request.facts, retry) {
             return None;
         }
-        // Where there is no other endpoint, one whose idle connection was closed is tried again itself.
-        let next = match service.pick(now, &self.timing.tried) {
-            Some(other) => other,
-            None if failed.is_stale_connection() => last,
-            None => return None,
-        };
-        service.take_retry(now).then_some(next)
+        self.timing.attempted = self.worker.now();
+        let mut next = self.pick(service);
+        if next.is_none() && failed.is_stale_connection() {
+            // There is no other endpoint. Only the idle connection of this one was closed.
+            self.timing.tried.clear();
+            next = self.pick(service);
+        }
+        next.filter(|_| service.take_retry(self.timing.attempted))
     }
 
     /// The endpoint to try instead of passing on an answer with this status, where the route wants that.
-    pub fn instead_of(&self, service: &Service, status: u16, replayable: bool) -> Option<Picked> {
+    pub fn instead_of<'s>(
+        &mut self,
+        service: &'s Service,
+        status: u16,
+        replayable: bool,
+    ) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
         let wanted = retry.statuses.contains(&status) && self.request.facts.idempotent && replayable;
         if !wanted || self.timing.attempts >= retry.attempts {
             return None;
         }
-        let now = self.worker.now();
-        let next = service.pick(now, &self.timing.tried)?;
-        service.take_retry(now).then_some(next)
+        self.timing.attempted = self.worker.now();
+        self.pick(service).filter(|_| service.take_retry(self.timing.attempted))
     }
 
     /// Draws conclusions about the endpoint from a failed attempt, and tells the registry.
-    fn witness(&self, service: &Service, picked: &Picked, failed: Failed, now: Instant) {
+    fn witness(&self, service: &Service, picked: Picked<'_>, failed: Failed) {
         let witness = match failed.failure {
             Failure::Refused => Witness::Refused,
             Failure::ConnectTimeout | Failure::Unreachable | Failure::FirstByteTimeout => Witness::TimedOut,
             Failure::Closed if !failed.is_stale_connection() => Witness::Reset,
             _ => return,
         };
-        let silent = witness == Witness::TimedOut
-            && failed.reached != Reached::Answered
-            && picked.endpoint.last_answer.get() < self.timing.attempted;
-        service.failed(picked, now, witness, silent);
+        let (address, at) = (picked.endpoint.address, self.worker.now());
+        picked.failed(at, witness);
         if let (Some(subscriber), Some(name)) = (&self.worker.subscriber, service.registered_name()) {
-            let address = picked.endpoint.address;
-            subscriber.report(Evidence { service: name.clone(), address, witness, at: now });
+            subscriber.report(Evidence { service: name.clone(), address, witness, at });
         }
     }
 
     /// Passes on the rest of an answer whose head was sent.
-    async fn finish(
-        &mut self,
-        service: &Service,
-        picked: &Picked,
-        mut upstream: Upstream,
-        mut answer: Answer,
-    ) -> Outcome {
-        let came = self.timing.first_byte;
-        service.succeeded(picked, came, came.since(self.timing.sent), answer.status);
+    async fn finish(&mut self, picked: Picked<'_>, mut upstream: Upstream, mut answer: Answer) -> Outcome {
         let relayed = self.relay(&mut upstream, &mut answer).await;
         let (status, body_bytes) = (answer.status, answer.body_bytes);
         if let Err(failure) = relayed {
@@ -280,9 +279,8 @@ impl Exchange<'_> {
             let then = if plain_end { Then::Reset } else { Then::Close };
             return Outcome { status, failure: Some(failure), body_bytes, then };
         }
-        if answer.keep_service && upstream.is_clean(self.request) {
-            service.check_in(picked, upstream.stream, came);
-        }
+        let keep = answer.keep_service && upstream.is_clean(self.request);
+        picked.finished(keep.then_some(upstream.stream), self.timing.first_byte);
         let then = if answer.keep_client {
             Then::Keep
         } else if self.request.body_done {
@@ -322,6 +320,7 @@ fn respond(client: &mut Client, failure: Failure, keep: bool, to_head: bool, wor
 /// Answers bytes that are no request. Nothing that follows them can be trusted.
 fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
     worker.stats.refused(failure);
+    worker.stats.limits.struck(failure);
     respond(client, failure, false, false, worker)
 }
 
@@ -359,7 +358,7 @@ fn answer_here(
         (status, client.send(&out, worker).map_or(Then::Close, |()| then))
     };
     let timing = Timing::new(facts.started);
-    record(worker, route, &facts, &Outcome { status, failure, body_bytes: 0, then }, &timing);
+    record(worker, client, route, &facts, &Outcome { status, failure, body_bytes: 0, then }, &timing);
     worker.buffers.give(std::mem::take(&mut facts.line.bytes));
     then
 }

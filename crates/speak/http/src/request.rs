@@ -66,7 +66,7 @@ impl<'a> RequestHead<'a> {
             Ok(Status::Complete(len)) if len <= limits.head_bytes => len,
             Ok(Status::Complete(_)) => return Err(BadRequest::HeadTooLarge),
             Ok(Status::Partial) => return incomplete(start, limits).map(|()| None),
-            Err(error) => return Err(refuse(error)),
+            Err(error) => return Err(refuse(error, start)),
         };
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(BadRequest::Malformed);
@@ -216,10 +216,19 @@ fn incomplete(start: &[u8], limits: &HeadLimits) -> Result<(), BadRequest> {
     Err(if line > limits.target_bytes { BadRequest::TargetTooLong } else { BadRequest::HeadTooLarge })
 }
 
-fn refuse(error: httparse::Error) -> BadRequest {
+fn refuse(error: httparse::Error, start: &[u8]) -> BadRequest {
     match error {
         httparse::Error::TooManyHeaders => BadRequest::TooManyFields,
-        httparse::Error::Version => BadRequest::Version,
+        httparse::Error::Version if names_other_version(start) => BadRequest::Version,
         _ => BadRequest::Malformed,
     }
+}
+
+/// Whether the request line is well formed but for the number of its version (`GET / HTTP/2.0`).
+fn names_other_version(start: &[u8]) -> bool {
+    let line = start.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut parts = line.split(|byte| *byte == b' ').skip(2);
+    let version = parts.next().and_then(|version| version.strip_prefix(b"HTTP/"));
+    parts.next().is_none()
+        && matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
 }

@@ -78,8 +78,7 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let place = Place::take(&taken, &worker);
-                let facts =
-                    ClientFacts { peer, ip: peer.ip().to_canonical().to_string(), port: port.to_string() };
+                let facts = ClientFacts { ip: peer.ip().to_canonical().to_string(), port: port.to_string() };
                 start(stream, facts, place);
             }
             // The connection was gone before it was taken.

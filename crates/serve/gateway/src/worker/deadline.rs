@@ -4,7 +4,6 @@
 //! measured to cost 4 % of a request. The price is that a deadline strikes up to [`COARSE`] late.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -136,11 +135,6 @@ impl Deadline {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
-    }
-
-    /// Waits for it.
-    pub async fn wait(&self) {
-        poll_fn(|cx| self.poll(cx)).await;
     }
 }
 

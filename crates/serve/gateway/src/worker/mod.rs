@@ -10,7 +10,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use haechi_core::{Clock, Directory, Instant};
+use haechi_core::rng::{self, Rng};
+use haechi_core::{Clock, Directory, Instant, WallTime};
 use haechi_stream::Subscriber;
 use tokio::sync::Notify;
 
@@ -18,20 +19,27 @@ pub(crate) use buffers::{Buffers, READ, Scratch};
 pub(crate) use deadline::{Deadline, Deadlines};
 pub(crate) use run::{Command, NewListener, Setup, run};
 
+use crate::access_log::Lines;
 use crate::board::Board;
 use crate::discover::{Resolved, targets};
 use crate::plan::{Applied, Plan};
 use crate::stats::WorkerStats;
+use crate::status::WorkerStatus;
 
 /// What the connections of one worker share.
 pub(crate) struct Worker {
     clock: Arc<dyn Clock>,
+    pub rng: RefCell<Rng>,
     board: Arc<Board>,
     pub plan: RefCell<Rc<Plan>>,
     pub scratch: RefCell<Scratch>,
     /// Where heads of answers are written before they leave.
     pub head: RefCell<Vec<u8>>,
     pub buffers: Buffers,
+    /// Lines of the access log that were not handed over yet.
+    pub lines: Lines,
+    /// The date at a moment of the monotonic clock, taken at each sweep.
+    date: Cell<(Instant, WallTime)>,
     pub deadlines: Rc<Deadlines>,
     /// To tell the registry what was seen.
     pub subscriber: Option<Subscriber>,
@@ -70,11 +78,14 @@ impl Worker {
         let plan = Plan::new(applied, None, &setup.board, now);
         let worker = Self {
             clock: setup.clock.clone(),
+            rng: RefCell::new(rng::seeded(setup.seed)),
             board: setup.board.clone(),
             plan: RefCell::new(Rc::new(plan)),
             scratch: RefCell::new(Scratch::new()),
             head: RefCell::default(),
             buffers: Buffers::default(),
+            lines: Lines::default(),
+            date: Cell::new((now, setup.clock.wall())),
             deadlines: Rc::default(),
             subscriber: setup.subscriber.clone(),
             directory: RefCell::default(),
@@ -95,8 +106,35 @@ impl Worker {
         self.clock.now()
     }
 
+    /// The date at `now`.
+    #[inline]
+    pub fn wall(&self, now: Instant) -> WallTime {
+        let (then, wall) = self.date.get();
+        WallTime(wall.0 + now.since(then).as_millis() as u64)
+    }
+
+    /// What is known of every endpoint.
+    fn status(&self) -> WorkerStatus {
+        let (plan, now) = (self.plan.borrow().clone(), self.now());
+        plan.services.iter().map(|(name, service)| (name.clone(), service.status(now))).collect()
+    }
+
+    /// What comes with every sweep of the deadlines: lines leave for the log, the date is read.
+    fn tick(&self, now: Instant) {
+        self.date.set((now, self.clock.wall()));
+        self.flush_log();
+    }
+
+    fn flush_log(&self) {
+        if let Some(writer) = &self.plan.borrow().log {
+            self.lines.flush(writer, &self.stats.access_log_dropped);
+        }
+    }
+
     /// Replaces what is run.
     fn apply(&self, applied: Arc<Applied>) {
+        // What is in the old log's batch belongs there.
+        self.flush_log();
         let before = self.plan.borrow().clone();
         let plan = Plan::new(applied, Some(&before), &self.board, self.now());
         let config = plan.config.clone();
@@ -104,7 +142,7 @@ impl Worker {
         self.discover();
         for (name, service) in &before.services {
             if !self.plan.borrow().services.get(name).is_some_and(|kept| Rc::ptr_eq(kept, service)) {
-                service.update(&[], |_| Arc::default());
+                service.update(&[], self.now());
             }
         }
         self.board.keep(
@@ -115,13 +153,11 @@ impl Worker {
 
     /// Gives every service the endpoints that its source names now.
     fn discover(&self) {
-        let plan = self.plan.borrow().clone();
+        let (plan, now) = (self.plan.borrow().clone(), self.now());
         let (directory, resolved) = (self.directory.borrow().clone(), self.resolved.borrow().clone());
-        for (name, service) in &plan.services {
+        for service in plan.services.values() {
             let targets = targets(&service.config.endpoints, &directory, &resolved);
-            service.update(&targets, |address| self.board.endpoint(name, address));
-            self.board
-                .keep_endpoints(name, |address| targets.iter().any(|target| target.address == *address));
+            service.update(&targets, now);
         }
     }
 

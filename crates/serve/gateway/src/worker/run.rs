@@ -17,6 +17,7 @@ use super::accept::accept;
 use crate::board::Board;
 use crate::discover::Resolved;
 use crate::plan::Applied;
+use crate::status::WorkerStatus;
 
 /// How often idle connections to services are looked through.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// What a worker starts with.
 pub(crate) struct Setup {
     pub clock: Arc<dyn Clock>,
+    /// Of its randomness.
+    pub seed: u64,
     pub board: Arc<Board>,
     pub subscriber: Option<Subscriber>,
     pub resolved: watch::Receiver<Arc<Resolved>>,
@@ -47,6 +50,8 @@ pub(crate) enum Command {
     Apply { applied: Arc<Applied>, open: Vec<NewListener>, close: Vec<String>, done: oneshot::Sender<()> },
     /// Accept nothing more, finish what is in flight, say when nothing is left.
     Drain { idle_after: Duration, done: oneshot::Sender<()> },
+    /// Say what is known of every endpoint.
+    Status(oneshot::Sender<WorkerStatus>),
     /// Stop; cut what is left.
     Stop,
 }
@@ -69,6 +74,7 @@ async fn work(mut setup: Setup) {
         async move {
             deadlines
                 .run(&*clock, |now| {
+                    worker.tick(now);
                     if now >= next {
                         next = now + HOUSEKEEPING;
                         worker.housekeeping(now);
@@ -106,9 +112,12 @@ async fn work(mut setup: Setup) {
                 worker.draining.set(true);
                 spawn_local(drain(worker.clone(), idle_after, done));
             }
-            Command::Stop => return,
+            // The caller may have stopped waiting.
+            Command::Status(to) => drop(to.send(worker.status())),
+            Command::Stop => break,
         }
     }
+    worker.flush_log();
 }
 
 fn listen(new: NewListener, worker: &Rc<Worker>) -> Option<(String, Rc<Notify>)> {

@@ -1,0 +1,230 @@
+//! Everything counted, as Prometheus reads it (text format 0.0.4).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use haechi_core::{RouteName, ServiceName};
+
+use crate::board::Board;
+use crate::stats::{BOUNDS_US, Counter, HistogramSum, RouteStats, ServiceStats, WorkerStats};
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Counts of one route over all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteSum {
+    pub answers: [u64; 5],
+    pub client_gone: u64,
+    pub latency: HistogramSum,
+}
+
+/// Counts of one service over all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceSum {
+    pub answers: [u64; 5],
+    /// By the name of the metric.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Adds up the routes of all workers.
+pub(crate) fn routes<'a>(boards: impl Iterator<Item = &'a Board>) -> BTreeMap<RouteName, RouteSum> {
+    let mut sums: BTreeMap<RouteName, RouteSum> = BTreeMap::new();
+    for (name, stats) in boards.flat_map(Board::routes) {
+        let RouteStats { answers, client_gone, latency } = &*stats;
+        let sum = sums.entry(name).or_default();
+        add_classes(&mut sum.answers, answers);
+        sum.client_gone += client_gone.get();
+        latency.add_to(&mut sum.latency);
+    }
+    sums
+}
+
+/// Adds up the services of all workers.
+pub(crate) fn services<'a>(boards: impl Iterator<Item = &'a Board>) -> BTreeMap<ServiceName, ServiceSum> {
+    let mut sums: BTreeMap<ServiceName, ServiceSum> = BTreeMap::new();
+    for (name, stats) in boards.flat_map(Board::services) {
+        let sum = sums.entry(name).or_default();
+        add_classes(&mut sum.answers, &stats.answers);
+        let ServiceStats {
+            answers: _,
+            attempts,
+            retries,
+            budget_exhausted,
+            connects,
+            reused,
+            idle_connections,
+            ejections,
+            no_endpoint,
+            endpoints,
+            endpoints_admitting,
+        } = &*stats;
+        for (name, counter) in [
+            ("haechi_attempts_total", attempts),
+            ("haechi_retries_total", retries),
+            ("haechi_retry_budget_exhausted_total", budget_exhausted),
+            ("haechi_connects_total", connects),
+            ("haechi_connections_reused_total", reused),
+            ("haechi_idle_connections", idle_connections),
+            ("haechi_ejections_total", ejections),
+            ("haechi_no_endpoint_total", no_endpoint),
+        ] {
+            *sum.counts.entry(name).or_default() += counter.get();
+        }
+        // Every worker knows the same endpoints; the one that sees the fewest admitting is the one to hear of.
+        let known = sum.counts.entry("haechi_endpoints").or_default();
+        *known = (*known).max(endpoints.get());
+        let admitting = sum.counts.entry("haechi_endpoints_admitting").or_insert(u64::MAX);
+        *admitting = (*admitting).min(endpoints_admitting.get());
+    }
+    sums
+}
+
+fn add_classes(sums: &mut [u64; 5], classes: &[Counter; 5]) {
+    for (sum, class) in sums.iter_mut().zip(classes) {
+        *sum += class.get();
+    }
+}
+
+/// Writes all metrics.
+pub(crate) fn render(boards: &[&Board], generation: u64) -> String {
+    let mut out = String::with_capacity(16 << 10);
+    head(&mut out, "haechi_generation", "gauge", "Generation of the running configuration.");
+    line(&mut out, "haechi_generation", "", generation);
+    render_routes(&mut out, &routes(boards.iter().copied()));
+    render_services(&mut out, &services(boards.iter().copied()));
+    render_workers(&mut out, boards);
+    out
+}
+
+fn render_routes(out: &mut String, routes: &BTreeMap<RouteName, RouteSum>) {
+    head(out, "haechi_requests_total", "counter", "Requests answered, by route and class of status.");
+    for (name, sum) in routes {
+        for (class, count) in CLASSES.iter().zip(sum.answers) {
+            line(
+                out,
+                "haechi_requests_total",
+                &format!("route=\"{}\",code=\"{class}\"", label(name.as_str())),
+                count,
+            );
+        }
+    }
+    head(
+        out,
+        "haechi_clients_gone_total",
+        "counter",
+        "Requests whose client left before the answer was whole.",
+    );
+    for (name, sum) in routes {
+        line(
+            out,
+            "haechi_clients_gone_total",
+            &format!("route=\"{}\"", label(name.as_str())),
+            sum.client_gone,
+        );
+    }
+    head(out, "haechi_request_seconds", "histogram", "From a request's head to the end of its answer.");
+    for (name, sum) in routes {
+        let route = label(name.as_str());
+        let mut total = 0;
+        for (index, count) in sum.latency.buckets.iter().enumerate() {
+            total += count;
+            let bound = BOUNDS_US.get(index).map_or("+Inf".to_owned(), |us| format!("{}", *us as f64 / 1e6));
+            line(out, "haechi_request_seconds_bucket", &format!("route=\"{route}\",le=\"{bound}\""), total);
+        }
+        let seconds = sum.latency.sum_us as f64 / 1e6;
+        line(out, "haechi_request_seconds_sum", &format!("route=\"{route}\""), seconds);
+        line(out, "haechi_request_seconds_count", &format!("route=\"{route}\""), total);
+    }
+}
+
+fn render_services(out: &mut String, services: &BTreeMap<ServiceName, ServiceSum>) {
+    head(
+        out,
+        "haechi_service_answers_total",
+        "counter",
+        "Answers of a service's endpoints, by class of status.",
+    );
+    for (name, sum) in services {
+        for (class, count) in CLASSES.iter().zip(sum.answers) {
+            let labels = format!("service=\"{}\",code=\"{class}\"", label(name.as_str()));
+            line(out, "haechi_service_answers_total", &labels, count);
+        }
+    }
+    for (metric, kind, help) in [
+        ("haechi_attempts_total", "counter", "Attempts to get an answer from an endpoint."),
+        ("haechi_retries_total", "counter", "Attempts after the first."),
+        ("haechi_retry_budget_exhausted_total", "counter", "Retries that the budget did not allow."),
+        ("haechi_connects_total", "counter", "New connections to endpoints."),
+        (
+            "haechi_connections_reused_total",
+            "counter",
+            "Requests sent on a connection that was there already.",
+        ),
+        ("haechi_idle_connections", "gauge", "Connections to endpoints that wait for a request."),
+        ("haechi_ejections_total", "counter", "Endpoints left out on what a worker saw."),
+        ("haechi_no_endpoint_total", "counter", "Requests for which there was no endpoint."),
+        ("haechi_endpoints", "gauge", "Endpoints known."),
+        (
+            "haechi_endpoints_admitting",
+            "gauge",
+            "Endpoints not ejected, as the worker with the fewest sees it.",
+        ),
+    ] {
+        head(out, metric, kind, help);
+        for (name, sum) in services {
+            let count = sum.counts.get(metric).copied().unwrap_or_default();
+            line(out, metric, &format!("service=\"{}\"", label(name.as_str())), count);
+        }
+    }
+}
+
+fn render_workers(out: &mut String, boards: &[&Board]) {
+    let sum =
+        |of: fn(&WorkerStats) -> &Counter| boards.iter().map(|board| of(&board.worker).get()).sum::<u64>();
+    head(out, "haechi_accepted_total", "counter", "Client connections accepted.");
+    line(out, "haechi_accepted_total", "", sum(|stats| &stats.accepted));
+    head(out, "haechi_client_connections", "gauge", "Open client connections.");
+    line(out, "haechi_client_connections", "", sum(|stats| &stats.connections));
+    head(
+        out,
+        "haechi_access_log_dropped_total",
+        "counter",
+        "Lines lost because the log could not be written in time.",
+    );
+    line(out, "haechi_access_log_dropped_total", "", sum(|stats| &stats.access_log_dropped));
+    head(out, "haechi_refused_total", "counter", "Requests refused before a route was known.");
+    let mut refused = [0; 5];
+    let mut limits: BTreeMap<&str, u64> = BTreeMap::new();
+    for board in boards {
+        add_classes(&mut refused, &board.worker.refused);
+        for (limit, count) in board.worker.limits.each() {
+            *limits.entry(limit).or_default() += count;
+        }
+    }
+    for (class, count) in CLASSES.iter().zip(refused) {
+        line(out, "haechi_refused_total", &format!("code=\"{class}\""), count);
+    }
+    head(out, "haechi_limit_strikes_total", "counter", "How often each limit struck.");
+    for (limit, count) in limits {
+        line(out, "haechi_limit_strikes_total", &format!("limit=\"{limit}\""), count);
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a string can't fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+    // Writing to a string can't fail.
+    let _ = if labels.is_empty() {
+        writeln!(out, "{name} {value}")
+    } else {
+        writeln!(out, "{name}{{{labels}}} {value}")
+    };
+}
+
+/// A label's value: names hold no control characters, but may hold quotes.
+fn label(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"")
+}

@@ -1,0 +1,123 @@
+//! What the gateway does now, for people and programs.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use haechi_core::{Generation, RouteName, ServiceName};
+use serde::Serialize;
+
+use crate::metrics::{RouteSum, ServiceSum};
+use crate::stats::BOUNDS_US;
+
+/// The gateway's state.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The configuration that runs.
+    pub generation: Generation,
+    /// Where each listener accepts.
+    pub listeners: BTreeMap<String, SocketAddr>,
+    /// Open client connections.
+    pub connections: u64,
+    /// Every service.
+    pub services: BTreeMap<ServiceName, ServiceStatus>,
+    /// Every route.
+    pub routes: BTreeMap<RouteName, RouteStatus>,
+    /// Routes of the configuration that can't be had, and why.
+    pub refused: Vec<String>,
+}
+
+/// A service's state.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ServiceStatus {
+    /// Its endpoints, by address.
+    pub endpoints: BTreeMap<SocketAddr, EndpointStatus>,
+    /// Its counters, by the name of the metric.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Its answers by class of status, 1xx to 5xx.
+    pub answers: [u64; 5],
+}
+
+/// An endpoint's state over all workers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EndpointStatus {
+    /// `admitting`, `rejecting` or `probing`; the worst that a worker sees.
+    pub state: &'static str,
+    /// Why it is in that state.
+    pub why: String,
+    /// Share relative to its peers.
+    pub weight: u16,
+    /// Attempts in flight.
+    pub in_flight: u64,
+    /// Attempts since it is known.
+    pub requests: u64,
+    /// Of these, failed.
+    pub failures: u64,
+    /// Mean time to an answer's head, in microseconds; the slowest that a worker sees.
+    pub latency_us: u64,
+}
+
+/// A route's counts.
+#[derive(Clone, Debug, Serialize)]
+pub struct RouteStatus {
+    /// Answers by class of status, 1xx to 5xx.
+    pub answers: [u64; 5],
+    /// Requests whose client left before the answer was whole.
+    pub clients_gone: u64,
+    /// Upper bound in microseconds and count of each bucket of latency, not cumulative; the last has no bound.
+    pub latency: Vec<(Option<u64>, u64)>,
+    /// Sum of all latencies in microseconds.
+    pub latency_sum_us: u64,
+}
+
+/// What one worker says of its endpoints.
+pub(crate) type WorkerStatus = Vec<(ServiceName, Vec<haechi_balance::EndpointStatus>)>;
+
+impl From<RouteSum> for RouteStatus {
+    fn from(sum: RouteSum) -> Self {
+        let bounds = BOUNDS_US.iter().map(|bound| Some(*bound)).chain([None]);
+        Self {
+            answers: sum.answers,
+            clients_gone: sum.client_gone,
+            latency: bounds.zip(sum.latency.buckets).collect(),
+            latency_sum_us: sum.latency.sum_us,
+        }
+    }
+}
+
+impl From<ServiceSum> for ServiceStatus {
+    fn from(sum: ServiceSum) -> Self {
+        Self { endpoints: BTreeMap::new(), counts: sum.counts, answers: sum.answers }
+    }
+}
+
+impl Status {
+    /// Adds what one worker says.
+    pub(crate) fn add(&mut self, worker: WorkerStatus) {
+        for (service, endpoints) in worker {
+            let service = self.services.entry(service).or_default();
+            for seen in endpoints {
+                service.endpoints.entry(seen.address).or_default().add(seen);
+            }
+        }
+    }
+}
+
+impl EndpointStatus {
+    fn add(&mut self, seen: haechi_balance::EndpointStatus) {
+        let badness = |state: &str| match state {
+            "rejecting" => 3,
+            "probing" => 2,
+            "admitting" => 1,
+            _ => 0,
+        };
+        if badness(seen.state) > badness(self.state) {
+            self.state = seen.state;
+            self.why = seen.why;
+        }
+        self.weight = seen.weight;
+        self.in_flight += u64::from(seen.in_flight);
+        self.requests += seen.sent;
+        self.failures += seen.failed;
+        self.latency_us = self.latency_us.max(seen.latency.as_micros() as u64);
+    }
+}
