@@ -116,17 +116,24 @@ impl RouteTable {
             if let Some(root) = self.exact_hosts.get(host) {
                 best = self.find_below(*root, request, best);
             }
-            // The first label is never empty: `.example.com` is no host below example.com.
-            for (dot, _) in host.match_indices('.').filter(|(dot, _)| *dot > 0) {
-                if let Some(root) = self.suffix_hosts.get(&host[dot..]) {
-                    best = self.find_below(*root, request, best);
-                }
+            if !self.suffix_hosts.is_empty() {
+                best = self.find_by_suffix(host, request, best);
             }
         }
         if let Some(root) = self.any_host {
             best = self.find_below(root, request, best);
         }
         self.entries.get(best as usize).map(|entry| entry.route as usize)
+    }
+
+    fn find_by_suffix(&self, host: &str, request: &RequestView<'_>, mut best: u32) -> u32 {
+        // The first label is never empty: `.example.com` is no host below example.com.
+        for (dot, _) in host.match_indices('.').filter(|(dot, _)| *dot > 0) {
+            if let Some(root) = self.suffix_hosts.get(&host[dot..]) {
+                best = self.find_below(*root, request, best);
+            }
+        }
+        best
     }
 
     /// The host to look up, in lower case; nothing if no route has one, or no host is that long.

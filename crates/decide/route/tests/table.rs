@@ -235,6 +235,9 @@ proptest! {
         }
         let best = all.last().map(|(_, i)| *i);
         prop_assert_eq!(ask.view(|view| table.find(view)), best);
+        let explained = ask.view(|view| table.explain(&routes, view));
+        prop_assert_eq!(explained.winner.map(|winner| winner.route), best);
+        prop_assert_eq!(explained.runner_up.is_some(), all.len() > 1);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn import(
     let ribbon = ribbon::Ribbon::read(properties, &mut warnings);
     let located = locate::locate(application, &settings, discovered, &mut warnings);
     let listing = listing::list(&settings, &located);
-    let mut import = lower::lower(&settings, &ribbon, &located, discovered, &mut warnings);
+    let mut import = lower::lower(&settings, &ribbon, &located, &mut warnings);
     import.listing = listing;
     import.warnings = warnings.list;
     import

@@ -1,6 +1,6 @@
 //! From Zuul's route map to routes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use haechi_core::{RouteName, ServiceName};
 use haechi_route::config::{Action, Filter, Match, PathPattern, Retry, Route, Service, Timeouts};
@@ -20,13 +20,10 @@ pub(crate) fn lower(
     settings: &Settings,
     ribbon: &Ribbon,
     located: &[Located],
-    discovered: &[ServiceName],
     warnings: &mut Warnings,
 ) -> Import {
-    let by_lower = |name: &ServiceName| (name.as_str().to_ascii_lowercase(), name.clone());
-    let registry = discovered.iter().map(by_lower).collect();
     let mut lowering =
-        Lowering { settings, ribbon, registry, warnings, services: BTreeMap::new(), names: HashSet::new() };
+        Lowering { settings, ribbon, warnings, services: BTreeMap::new(), names: HashSet::new() };
     let mut routes: Vec<Route> = located.iter().filter_map(|route| lowering.route(route)).collect();
     let highest = keep_order(&mut routes);
     let mut all = lowering.ignored_patterns(highest);
@@ -37,8 +34,6 @@ pub(crate) fn lower(
 struct Lowering<'a> {
     settings: &'a Settings,
     ribbon: &'a Ribbon,
-    /// The registry's names of services, by their names in lower case.
-    registry: HashMap<String, ServiceName>,
     warnings: &'a mut Warnings,
     services: BTreeMap<ServiceName, Service>,
     names: HashSet<String>,
@@ -72,7 +67,7 @@ impl Lowering<'_> {
             return None;
         };
         if !self.services.contains_key(&name) {
-            let service = service::of_id(&name, self.ribbon, &self.registry, self.warnings);
+            let service = service::of_id(&name, self.ribbon, self.warnings);
             self.services.insert(name.clone(), service);
         }
         let (timeouts, retry) = self.bounds(located, id);

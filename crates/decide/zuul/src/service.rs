@@ -1,6 +1,5 @@
 //! Ribbon clients and URLs as services.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -26,30 +25,20 @@ pub(crate) fn of_endpoints(endpoints: Endpoints) -> Service {
 }
 
 /// The Ribbon client of this id.
-pub(crate) fn of_id(
-    id: &ServiceName,
-    ribbon: &Ribbon,
-    registry: &HashMap<String, ServiceName>,
-    warnings: &mut Warnings,
-) -> Service {
+pub(crate) fn of_id(id: &ServiceName, ribbon: &Ribbon, warnings: &mut Warnings) -> Service {
     let name = id.as_str();
     if let Some(secure) = ribbon.get(name, "IsSecure")
         && boolean(&secure.value) == Some(true)
     {
         warnings.add(&secure.property, "this version doesn't speak TLS to services; plain HTTP is used");
     }
-    let mut service = of_endpoints(endpoints(id, ribbon, registry, warnings));
+    let mut service = of_endpoints(endpoints(id, ribbon, warnings));
     service.balance = balance(name, ribbon, warnings);
     service.ejection = ejection(name, ribbon, warnings);
     service
 }
 
-fn endpoints(
-    id: &ServiceName,
-    ribbon: &Ribbon,
-    registry: &HashMap<String, ServiceName>,
-    warnings: &mut Warnings,
-) -> Endpoints {
+fn endpoints(id: &ServiceName, ribbon: &Ribbon, warnings: &mut Warnings) -> Endpoints {
     let name = id.as_str();
     let without_registry =
         ribbon.get(name, "eureka.enabled").is_some_and(|setting| boolean(&setting.value) == Some(false));
@@ -70,9 +59,8 @@ fn endpoints(
                        ribbon.eureka.enabled=false";
         warnings.add(&setting.property, message);
     }
-    let in_registry = registry.get(&name.to_ascii_lowercase());
-    let upper = || ServiceName::new(&name.to_ascii_uppercase()).unwrap_or_else(|_| id.clone());
-    Endpoints::Registry(in_registry.cloned().unwrap_or_else(upper))
+    // The registry writes names in upper case, as Eureka does.
+    Endpoints::Registry(ServiceName::new(&name.to_ascii_uppercase()).unwrap_or_else(|_| id.clone()))
 }
 
 /// `host:port, http://host:port, …`.

@@ -20,6 +20,11 @@ pub fn to_yaml(import: &Import) -> String {
             warning.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         out.line(0, &format!("# {text}"));
     }
+    let in_registry = |service: &Service| matches!(service.endpoints, Endpoints::Registry(_));
+    if import.services.values().any(in_registry) {
+        out.line(0, "registry:");
+        out.line(1, "listen: 0.0.0.0:8761");
+    }
     out.line(0, "gateway:");
     out.line(1, "listeners:");
     out.line(2, "- name: web");

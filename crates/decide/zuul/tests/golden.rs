@@ -71,6 +71,25 @@ fn the_route_table_takes_every_imported_route() {
 }
 
 #[test]
+fn the_yaml_means_what_the_import_means() {
+    for case in cases() {
+        let import = read(&case);
+        let reading = haechi_model::read(&haechi_model::Source {
+            text: &to_yaml(&import),
+            folder: Path::new("/"),
+            variable: &|_| None,
+            files: &haechi_model::Unchecked,
+        });
+        let wrong: Vec<_> =
+            reading.diagnostics.iter().filter(|d| d.severity == haechi_model::Severity::Error).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", case.display());
+        let gateway = reading.lowered.unwrap().gateway.unwrap();
+        assert_eq!(gateway.services, import.services, "{}", case.display());
+        assert_eq!(gateway.routes, import.routes, "{}", case.display());
+    }
+}
+
+#[test]
 fn every_service_that_a_route_names_is_there() {
     for case in cases() {
         let import = read(&case);
