@@ -117,7 +117,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("status", "{}"),
 ];
 
-async fn unchanged(registry: &Harness, before: u64, what: &str) {
+fn unchanged(registry: &Harness, before: u64, what: &str) {
     let view = registry.registry.status();
     assert_eq!((view.generation, view.instances.len()), (before, 1), "{what}");
 }
@@ -130,20 +130,20 @@ async fn what_is_malformed_gets_4xx_and_changes_nothing() {
     for (request, headers, status) in HEADS {
         let answer = registry.raw(request, headers, "").await;
         assert_eq!(answer.status, *status, "{request}: {}", answer.body);
-        unchanged(&registry, before, request).await;
+        unchanged(&registry, before, request);
     }
     for (headers, body) in BODIES {
         let answer = registry.raw(POST, headers, body).await;
         assert!((400..500).contains(&answer.status), "{body}: {answer:?}");
         assert!(!answer.body.is_empty(), "a refusal says why: {body}");
-        unchanged(&registry, before, body).await;
+        unchanged(&registry, before, body);
     }
     for (field, value) in FIELDS {
         let mut bad = instance("hello", "h9:hello:9090", 9090);
         bad["instance"][field] = serde_json::from_str(value).unwrap();
         let answer = registry.raw(POST, JSON, &bad.to_string()).await;
         assert_eq!(answer.status, 400, "{field}: {value}");
-        unchanged(&registry, before, &format!("{field}: {value}")).await;
+        unchanged(&registry, before, &format!("{field}: {value}"));
     }
     registry.stop().await;
 }
@@ -170,7 +170,7 @@ async fn what_is_too_much_is_refused() {
     for body in [nested, many] {
         assert_eq!(registry.raw(POST, XML, &body).await.status, 400);
     }
-    unchanged(&registry, before, "too much").await;
+    unchanged(&registry, before, "too much");
     assert_eq!(registry.raw(POST, JSON, &heavy.to_string()).await.status, 204, "within the limits");
     registry.stop().await;
 }
