@@ -195,16 +195,12 @@ async fn every_difference_from_the_original_is_a_decision() {
             continue;
         }
         let decided = differences::DECIDED.iter().find(|d| d.covers(request, original.status, ours.status));
-        match decided {
-            Some(decided) => unused.retain(|d| !std::ptr::eq(*d, decided)),
-            None => {
-                let section = text(&entry["section"]);
-                writeln!(
-                    undecided,
-                    "\n#{n} [{section}] {request}\n  original {original:?}\n  ours     {ours:?}"
-                )
-                .unwrap();
-            }
+        if let Some(decided) = decided {
+            unused.retain(|d| !std::ptr::eq(*d, decided));
+        } else {
+            let section = text(&entry["section"]);
+            writeln!(undecided, "\n#{n} [{section}] {request}").unwrap();
+            writeln!(undecided, "  original {original:?}\n  ours     {ours:?}").unwrap();
         }
     }
     registry.stop().await;

@@ -21,7 +21,7 @@ impl Difference {
                 request.contains(*part)
             }
         };
-        self.statuses == (original, ours) && self.requests.iter().any(|part| meant(&part))
+        self.statuses == (original, ours) && self.requests.iter().any(meant)
     }
 }
 
