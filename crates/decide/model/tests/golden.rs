@@ -116,3 +116,14 @@ fn mistakes_are_found_and_right_files_are_taken() {
     }
     assert!(mistakes >= 60, "{mistakes} mistakes");
 }
+
+#[test]
+fn what_is_applied_has_nothing_left_that_the_gateway_would_refuse() {
+    for path in golden_files() {
+        let reading = read_text(&std::fs::read_to_string(&path).unwrap());
+        let Some(gateway) = reading.lowered.and_then(|lowered| lowered.gateway) else { continue };
+        let problems = haechi_route::lint(&gateway);
+        let errors: Vec<_> = problems.iter().filter(|p| p.severity == haechi_route::Severity::Error).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+}
