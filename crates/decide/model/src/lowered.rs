@@ -106,10 +106,6 @@ pub struct RegistryConfig {
     pub prefix: String,
     /// Whom it asks for.
     pub auth: Option<BasicAuth>,
-    /// Lease of an instance that names none.
-    pub lease_duration: Duration,
-    /// Renewal interval of an instance that names none.
-    pub renewal_interval: Duration,
     /// How often expired leases are looked for.
     pub eviction_interval: Duration,
     /// Guard against mass expiry: nothing is evicted below this percentage of the expected heartbeats. `None`
@@ -134,12 +130,6 @@ pub struct PeersConfig {
     pub connect_timeout: Duration,
     /// For an answer.
     pub timeout: Duration,
-    /// Most changes in one batch.
-    pub batch_size: usize,
-    /// Longest wait for a batch to fill.
-    pub batch_delay: Duration,
-    /// Most changes waiting for one peer.
-    pub queue: usize,
 }
 
 /// The registry's state on disk.
@@ -147,8 +137,6 @@ pub struct PeersConfig {
 pub struct SnapshotConfig {
     /// The file.
     pub path: PathBuf,
-    /// Written this often, if anything changed.
-    pub every: Duration,
 }
 
 /// The config server.
@@ -186,8 +174,6 @@ pub struct NativeConfig {
     pub locations: Vec<String>,
     /// Also `<location>/<label>/`.
     pub add_label_locations: bool,
-    /// How often changed files are looked for.
-    pub refresh: Duration,
 }
 
 /// Properties in git.
@@ -227,8 +213,6 @@ pub struct GitRepository {
     pub timeout: Duration,
     /// Clones before the first request is answered.
     pub clone_on_start: bool,
-    /// Takes over rewritten history.
-    pub force_pull: bool,
     /// Where the clone is kept; nothing is a temporary folder.
     pub folder: Option<PathBuf>,
     /// For http(s).

@@ -123,7 +123,8 @@ fn what_is_applied_has_nothing_left_that_the_gateway_would_refuse() {
         let reading = read_text(&std::fs::read_to_string(&path).unwrap());
         let Some(gateway) = reading.lowered.and_then(|lowered| lowered.gateway) else { continue };
         let problems = haechi_route::lint(&gateway);
-        let errors: Vec<_> = problems.iter().filter(|p| p.severity == haechi_route::Severity::Error).collect();
+        let errors: Vec<_> =
+            problems.iter().filter(|p| p.severity == haechi_route::Severity::Error).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
     }
 }

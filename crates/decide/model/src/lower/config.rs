@@ -83,24 +83,20 @@ impl Lower<'_> {
             }
             locations.push(folder.to_string_lossy().into_owned());
         }
-        NativeConfig {
-            locations,
-            add_label_locations: raw.add_label_locations.unwrap_or(true),
-            refresh: self.positive(raw.refresh.as_ref(), Duration::from_secs(1), at.key("refresh")),
-        }
+        NativeConfig { locations, add_label_locations: raw.add_label_locations.unwrap_or(true) }
     }
 
     fn git(&mut self, raw: &raw::Git, at: At<'_>) -> GitConfig {
         let http_auth = self.http_auth(&raw.uri, raw.username.as_deref(), raw.password.as_ref(), at);
+        self.git_not_yet(raw, at);
         let default = GitRepository {
             uri: self.uri(&raw.uri, at.key("uri")),
             label: raw.label.clone().unwrap_or_else(|| "main".to_owned()),
             try_master: raw.try_master.unwrap_or(true),
             search_paths: self.search_paths(&raw.search_paths, at.key("search-paths")),
             refresh: self.duration(raw.refresh.as_ref(), Duration::from_secs(5), at.key("refresh")),
-            timeout: self.positive(raw.timeout.as_ref(), Duration::from_secs(5), at.key("timeout")),
-            clone_on_start: raw.clone_on_start.unwrap_or(true),
-            force_pull: raw.force_pull.unwrap_or(false),
+            timeout: self.positive(raw.timeout.as_ref(), Duration::from_secs(60), at.key("timeout")),
+            clone_on_start: raw.clone_on_start.unwrap_or(false),
             folder: raw.folder.as_ref().map(|folder| self.path(folder)),
             http_auth,
             ssh: SshConfig {
@@ -138,6 +134,9 @@ impl Lower<'_> {
             }
             raw::GitRepositoryEntry::Options(raw) => raw,
         };
+        if raw.passphrase.is_some() {
+            self.passphrase_not_yet(at);
+        }
         let own_auth = self.http_auth(&raw.uri, raw.username.as_deref(), raw.password.as_ref(), at);
         let own_key = self.private_key(raw.private_key.as_ref(), at.key("private-key"));
         let repository = GitRepository {
@@ -149,7 +148,6 @@ impl Lower<'_> {
             },
             refresh: self.duration(raw.refresh.as_ref(), default.refresh, at.key("refresh")),
             clone_on_start: raw.clone_on_start.unwrap_or(default.clone_on_start),
-            force_pull: raw.force_pull.unwrap_or(default.force_pull),
             folder: None,
             // A password is never sent to a host it wasn't written for.
             http_auth: own_auth.or_else(|| {
@@ -232,6 +230,25 @@ impl Lower<'_> {
         raw.iter().map(|path| path.trim_matches('/').to_owned()).filter(|path| !path.is_empty()).collect()
     }
 
+    /// What the config server can't do with a git repository yet.
+    fn git_not_yet(&mut self, raw: &raw::Git, at: At<'_>) {
+        if raw.folder.is_some() {
+            let message = "this version keeps the clone with all others, not here";
+            self.report(
+                Diagnostic::warning("not-yet", at.key("folder").span(), message).help("remove `folder`"),
+            );
+        }
+        if raw.passphrase.is_some() {
+            self.passphrase_not_yet(at);
+        }
+    }
+
+    fn passphrase_not_yet(&mut self, at: At<'_>) {
+        let message = "this version can't use a key with a passphrase";
+        let diagnostic = Diagnostic::error("not-yet", at.key("passphrase").span(), message);
+        self.report(diagnostic.help("use ssh-agent, or a key without one: ssh-keygen -p -N '' -f FILE"));
+    }
+
     fn private_key(&mut self, raw: Option<&raw::FilePath>, at: At<'_>) -> Option<PathBuf> {
         let path = self.path(raw?);
         if let Some(text) = self.readable(&path, "the private key", at)
@@ -267,7 +284,13 @@ impl Lower<'_> {
             }
             (None, Some(store)) => {
                 let location = self.path(&store.location);
+                let before = self.diagnostics.len();
                 self.exists(&location, "the key store", at.key("key-store").key("location"));
+                if self.diagnostics.len() == before {
+                    let message = "this version can't read key stores yet";
+                    let diagnostic = Diagnostic::error("not-yet", at.key("key-store").span(), message);
+                    self.report(diagnostic.help("put the private key into `key` as PEM"));
+                }
                 Some(EncryptKey::KeyStore {
                     location,
                     password: store.password.as_ref().map(|p| Secret::new(&p.0)),

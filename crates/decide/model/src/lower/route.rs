@@ -162,8 +162,9 @@ impl Lower<'_> {
         let mut filters = Vec::with_capacity(raw.filters.len() + 1);
         let mut head = Head::of(raw.matches.path.as_ref().map(|path| path.0.as_str()));
         if let Some(prefix) = &raw.strip_prefix {
-            self.strips(&mut head, &prefix.0, "", at.key("strip-prefix"), at.key("match"));
-            filters.push(Filter::StripPrefix(prefix.0.clone()));
+            let prefix = self.literal(prefix, at.key("strip-prefix"));
+            self.strips(&mut head, &prefix, "", at.key("strip-prefix"), at.key("match"));
+            filters.push(Filter::StripPrefix(prefix));
         }
         for (i, raw) in raw.filters.iter().enumerate() {
             let here = at.key("filters").item(i);
@@ -203,13 +204,19 @@ impl Lower<'_> {
 
     fn filter(&mut self, raw: &raw::Filter, at: At<'_>) -> Option<Filter> {
         let mut all = Vec::new();
-        all.extend(raw.strip_prefix.as_ref().map(|path| Filter::StripPrefix(path.0.clone())));
         all.extend(
-            raw.rewrite_prefix
-                .as_ref()
-                .map(|r| Filter::RewritePrefix { from: r.from.0.clone(), to: r.to.0.clone() }),
+            raw.strip_prefix.as_ref().map(|p| Filter::StripPrefix(self.literal(p, at.key("strip-prefix")))),
         );
-        all.extend(raw.rewrite_path.as_ref().map(|path| Filter::RewritePath(path.0.clone())));
+        all.extend(raw.rewrite_prefix.as_ref().map(|r| {
+            let at = at.key("rewrite-prefix");
+            Filter::RewritePrefix {
+                from: self.literal(&r.from, at.key("from")),
+                to: self.literal(&r.to, at.key("to")),
+            }
+        }));
+        all.extend(
+            raw.rewrite_path.as_ref().map(|p| Filter::RewritePath(self.literal(p, at.key("rewrite-path")))),
+        );
         all.extend(raw.rewrite_host.as_ref().map(|host| Filter::RewriteHost(host.0.to_ascii_lowercase())));
         all.extend(self.switch(raw.keep_host, true, Filter::KeepHost, at.key("keep-host")));
         all.extend(self.set_header(
@@ -258,6 +265,16 @@ impl Lower<'_> {
             );
         }
         filter
+    }
+
+    /// A path in the form in which the gateway sees requests' paths.
+    fn literal(&mut self, raw: &raw::PathText, at: At<'_>) -> String {
+        haechi_route::normal_literal(&raw.0).unwrap_or_else(|why| {
+            let message = format!("{:?}: {why}", raw.0);
+            let diagnostic = Diagnostic::error("bad-value", at.span(), message);
+            self.report(diagnostic.help("write a path that the service may be asked for"));
+            raw.0.clone()
+        })
     }
 
     /// A filter that is on with one value of a switch. The other value is what happens anyway, so it is a mistake.

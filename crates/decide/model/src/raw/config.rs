@@ -54,13 +54,10 @@ pub struct Native {
     /// Also read `<location>/<label>/`.
     #[schemars(extend("default" = true))]
     pub add_label_locations: Option<bool>,
-    /// Looks for changed files this often.
-    #[schemars(extend("default" = "1s"))]
-    pub refresh: Option<Duration>,
 }
 
 /// Properties in a git repository. They are answered from memory at a commit, so a slow or dead remote never
-/// delays a client.
+/// delays a client. A branch whose history was rewritten is taken over as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Git {
@@ -70,7 +67,7 @@ pub struct Git {
     /// Branch, tag or commit for clients that name none.
     #[schemars(extend("default" = "main"))]
     pub label: Option<String>,
-    /// Falls back to `master` where the default label doesn't exist.
+    /// Takes `master` for clients that name no label, where `label` is `main` and there is none.
     #[schemars(extend("default" = true))]
     pub try_master: Option<bool>,
     /// Folders in the repository, `/` always first; a later one wins. `*` and the placeholders
@@ -80,16 +77,13 @@ pub struct Git {
     /// Fetches this often; `0s` only when told to (`/monitor`, `/refresh`).
     #[schemars(extend("default" = "5s"))]
     pub refresh: Option<Duration>,
-    /// For one fetch.
-    #[schemars(extend("default" = "5s"))]
+    /// For one fetch. Requests never wait for it: they are answered from what is there.
+    #[schemars(extend("default" = "1m"))]
     pub timeout: Option<Duration>,
-    /// Clones before the first request is answered, so that a wrong URI shows at the start.
-    #[schemars(extend("default" = true))]
-    pub clone_on_start: Option<bool>,
-    /// Takes over the remote's branch even if its history was rewritten.
+    /// Doesn't start before the first fetch has succeeded, so that a wrong URI shows at once.
     #[schemars(extend("default" = false))]
-    pub force_pull: Option<bool>,
-    /// Where the clone is kept; without it in a temporary folder.
+    pub clone_on_start: Option<bool>,
+    /// Where the clone is kept. This version keeps it with all others and says so.
     pub folder: Option<FilePath>,
     /// User name for http(s).
     pub username: Option<String>,
@@ -97,7 +91,7 @@ pub struct Git {
     pub password: Option<Secret>,
     /// File with the private key for ssh.
     pub private_key: Option<FilePath>,
-    /// Passphrase of the private key.
+    /// Passphrase of the private key. This version can't use it yet.
     pub passphrase: Option<Secret>,
     /// Refuses an ssh host that `known_hosts` doesn't have.
     #[schemars(extend("default" = true))]
@@ -133,10 +127,8 @@ pub struct GitRepository {
     pub search_paths: Option<Vec<String>>,
     /// Fetches this often.
     pub refresh: Option<Duration>,
-    /// Clones before the first request is answered.
+    /// Doesn't start before the first fetch has succeeded.
     pub clone_on_start: Option<bool>,
-    /// Takes over the remote's branch even if its history was rewritten.
-    pub force_pull: Option<bool>,
     /// User name for http(s).
     pub username: Option<String>,
     /// Password or token for http(s).
@@ -147,7 +139,7 @@ pub struct GitRepository {
     pub passphrase: Option<Secret>,
 }
 
-/// Encryption as Spring Cloud does it: one of `key` and `key-store`.
+/// Encryption as Spring Cloud does it: `key`, or `key-store`, which this version can't read yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Encrypt {

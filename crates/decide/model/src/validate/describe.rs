@@ -83,3 +83,36 @@ pub(super) fn first_sentence(schema: &Value) -> Option<String> {
     let mut letters = sentence.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect())
 }
+
+/// What a key that other gateways and Spring have is called here.
+pub(super) fn named_elsewhere(key: &str) -> impl Iterator<Item = &'static str> {
+    const NAMES: &[(&str, &str)] = &[
+        ("address", "listen"),
+        ("backend", "service"),
+        ("backend-refs", "service"),
+        ("bind", "listen"),
+        ("cluster", "service"),
+        ("default-label", "label"),
+        ("destination", "service"),
+        ("hostname", "host"),
+        ("hostnames", "host"),
+        ("hosts", "host"),
+        ("lb", "balance"),
+        ("load-balancer", "balance"),
+        ("matches", "match"),
+        ("password", "auth"),
+        ("port", "listen"),
+        ("predicates", "match"),
+        ("profile", "profiles"),
+        ("rules", "routes"),
+        ("search-locations", "locations"),
+        ("servers", "endpoints"),
+        ("targets", "endpoints"),
+        ("timeout", "timeouts"),
+        ("upstream", "service"),
+        ("upstreams", "services"),
+        ("url", "uri"),
+    ];
+    let folded = key.to_ascii_lowercase().replace('_', "-");
+    NAMES.iter().filter(move |(name, _)| *name == folded).map(|(_, ours)| *ours)
+}

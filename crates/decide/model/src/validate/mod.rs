@@ -193,7 +193,9 @@ impl<'a> Validator<'a> {
     fn unknown_key(&mut self, name: &str, span: Span, schema: &'a Value, owner: Owner<'_>) {
         let properties = schema.get("properties").and_then(Value::as_object);
         let known: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        let help = match did_you_mean(name, known.iter().copied()) {
+        let meant = did_you_mean(name, known.iter().copied())
+            .or_else(|| describe::named_elsewhere(name).find(|meant| known.contains(meant)));
+        let help = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known keys here: {}", known.join(", ")),
         };
