@@ -48,11 +48,10 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// A reg-name of RFC 3986 without percent-encoding, which no DNS name needs and which parsers compare
-/// differently.
+/// A reg-name of RFC 3986 without percent-encoding and sub-delimiters: no DNS name needs them, and parsers read
+/// them differently.
 fn is_registered_name(host: &str) -> bool {
-    !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte))
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 #[cfg(test)]
@@ -89,6 +88,7 @@ mod tests {
             "[nonsense]",
             "::1",
             "a%2eb",
+            "a,b",
             "é",
         ] {
             assert_eq!(Authority::parse(bad.as_bytes()), None, "{bad:?}");
