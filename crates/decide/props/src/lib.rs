@@ -5,6 +5,7 @@
 //! other → [`Placeholders`] fills `${…}` → [`forms`] writes the flat forms. Each step does what Spring Boot
 //! and Spring Cloud Config do, so that an answer is the same to the byte.
 
+mod activation;
 mod ant;
 mod difference;
 pub mod forms;
@@ -23,7 +24,7 @@ pub use overlay::overlay;
 pub use placeholder::{PlaceholderError, Placeholders};
 pub use plain_text::find_plain_text;
 pub use profile::{ProfileError, matches_profiles};
-pub use read::{Limits, Properties, ReadError, read_file, read_properties, read_yaml};
+pub use read::{Limits, Properties, ReadError, read_file, read_properties, read_xml, read_yaml};
 pub use resolve::{Naming, PropertySource, Request, Resolution, resolve, search_locations};
 pub use tree::Tree;
 pub use value::{Entry, Origin, Value};

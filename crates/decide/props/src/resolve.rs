@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::activation::{activated, imports, is_active};
 use crate::ant;
-use crate::profile::matches_profiles;
 use crate::read::{Properties, ReadError};
 use crate::tree::Tree;
 
@@ -64,14 +64,23 @@ pub struct Resolution {
 pub fn resolve(request: &Request<'_>, tree: &Tree) -> Resolution {
     let locations = search_locations(request, tree);
     let names = config_names(&request.applications);
-    let default = [String::from("default")];
-    let profiles = if request.profiles.is_empty() { &default[..] } else { &request.profiles[..] };
-    let mut found = Finder { request, tree, profiles, resolution: Resolution::default() };
+    let requested =
+        if request.profiles.is_empty() { vec![String::from("default")] } else { request.profiles.clone() };
+    let mut found = Finder { request, tree, profiles: requested, resolution: Resolution::default() };
     // Ascending precedence, as Boot loads them; reversed at the end.
     for location in &locations {
         found.directory(location, &names, None);
     }
-    for profile in profiles {
+    let profiles = activated(&found.profiles, &found.resolution.sources);
+    if profiles != found.profiles {
+        // Conditions of the plain files hold for the profiles that they brought in, too.
+        found.profiles.clone_from(&profiles);
+        found.resolution = Resolution::default();
+        for location in &locations {
+            found.directory(location, &names, None);
+        }
+    }
+    for profile in &profiles {
         for location in &locations {
             found.directory(location, &names, Some(profile));
         }
@@ -128,13 +137,16 @@ fn config_names(applications: &[String]) -> Vec<&str> {
     names
 }
 
+/// Imports of imports of imports.
+const IMPORTS: usize = 8;
+
 /// Ascending precedence.
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "xml", "properties"];
 
 struct Finder<'a> {
     request: &'a Request<'a>,
     tree: &'a Tree,
-    profiles: &'a [String],
+    profiles: Vec<String>,
     resolution: Resolution,
 }
 
@@ -147,13 +159,17 @@ impl Finder<'_> {
                     None => format!("{name}.{extension}"),
                 };
                 let Some(file) = clean(&file) else { continue };
-                let path = if location.is_empty() { file } else { format!("{location}/{file}") };
-                self.file(location, &path);
+                let (path, via) = match location {
+                    "" => (file, String::new()),
+                    _ => (format!("{location}/{file}"), format!("{location}/")),
+                };
+                self.file(&via, &path, 0);
             }
         }
     }
 
-    fn file(&mut self, location: &str, path: &str) {
+    /// Adds a file's documents; `via` is the location that led to it.
+    fn file(&mut self, via: &str, path: &str, depth: usize) {
         // A file can be reached twice (names asked for twice); Boot loads it once.
         if self.resolution.sources.iter().any(|source| source.path == path) {
             return;
@@ -164,7 +180,7 @@ impl Finder<'_> {
             Some(Err(failure)) => return self.resolution.failures.push(failure),
         };
         for (number, document) in documents.iter().enumerate() {
-            match self.active(document) {
+            match is_active(document, &self.profiles) {
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(message) => {
@@ -174,76 +190,43 @@ impl Finder<'_> {
                 }
             }
             let number = (documents.len() > 1).then_some(number);
-            let name = self.request.naming.name(location, path, number);
+            let name = self.request.naming.name(via, path, number);
             let source = PropertySource { name, path: path.to_owned(), source: Arc::clone(document) };
             self.resolution.sources.push(source);
-        }
-    }
-
-    /// Whether a document's own conditions let it be served.
-    fn active(&self, document: &Properties) -> Result<bool, String> {
-        let mut condition: Option<String> = None;
-        for (key, entry) in document {
-            match activation(key) {
-                Some(Activation::OnProfile) => {
-                    let expressions = condition.get_or_insert_default();
-                    expressions.push(',');
-                    expressions.push_str(&entry.value.to_string());
+            if depth < IMPORTS {
+                for import in imports(document) {
+                    self.import(path, &import, depth + 1);
                 }
-                // We are on no cloud platform, as a plain Spring server is.
-                Some(Activation::OnCloudPlatform) => return Ok(entry.value.to_string() == "none"),
-                None => {}
             }
         }
-        match condition {
-            Some(expressions) if expressions.chars().any(|c| c != ',' && c != ' ') => {
-                matches_profiles(&expressions, self.profiles).map_err(|error| error.to_string())
-            }
-            _ => Ok(true),
+    }
+
+    /// Adds a file that a document imports: above the document itself. Only files of this tree, relative to the
+    /// importing one, can be imported; anything else is for the client, or is not there, and is left alone.
+    fn import(&mut self, from: &str, import: &str, depth: usize) {
+        let import = import.strip_prefix("optional:").unwrap_or(import);
+        let directory = from.rfind('/').map_or("", |at| &from[..=at]);
+        if import.contains(':') || import.starts_with('/') {
+            return;
         }
-    }
-}
-
-enum Activation {
-    OnProfile,
-    OnCloudPlatform,
-}
-
-/// The conditions under all names that Boot's relaxed binding accepts.
-fn activation(key: &str) -> Option<Activation> {
-    // What Boot 2.3 and earlier wrote; Boot 3 refuses the file. Where a person means it, the meaning is clear.
-    if key == "spring.profiles" || key.starts_with("spring.profiles[") {
-        return Some(Activation::OnProfile);
-    }
-    let rest = key.strip_prefix("spring.config.activate.")?;
-    let uniform: String = rest
-        .split('[')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_'))
-        .flat_map(char::to_lowercase)
-        .collect();
-    match uniform.as_str() {
-        "onprofile" => Some(Activation::OnProfile),
-        "oncloudplatform" => Some(Activation::OnCloudPlatform),
-        _ => None,
+        if let Some(path) = clean(&format!("{directory}{import}")) {
+            self.file(import, &path, depth);
+        }
     }
 }
 
 impl Naming<'_> {
     /// The name of a file's only document, or of one of several.
-    fn name(&self, location: &str, path: &str, document: Option<usize>) -> String {
-        let slash = if location.is_empty() { "" } else { "/" };
+    fn name(&self, via: &str, path: &str, document: Option<usize>) -> String {
         match (self, document) {
             (Self::Git { uri, .. }, None) => format!("{uri}/{path}"),
             // The bracket is never closed: Spring's EnvironmentCleaner removes the closing one.
             (Self::Git { uri, workdir }, Some(number)) => format!(
-                "{uri}/Config resource 'file [{workdir}/{path}' via location '{location}{slash}' (document #{number})"
+                "{uri}/Config resource 'file [{workdir}/{path}' via location '{via}' (document #{number})"
             ),
             (Self::Native { root }, None) => format!("file:{root}/{path}"),
             (Self::Native { root }, Some(number)) => format!(
-                "Config resource 'file [{root}/{path}]' via location 'file:{root}/{location}{slash}' (document #{number})"
+                "Config resource 'file [{root}/{path}]' via location 'file:{root}/{via}' (document #{number})"
             ),
         }
     }

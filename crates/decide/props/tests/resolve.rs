@@ -135,3 +135,29 @@ fn lists_are_replaced_whole_and_new_values_are_found() {
     assert_eq!(difference(&old, &new), ["b", "c", "l[0]", "l[1]", "l[2]", "spring.profiles.x"]);
     assert!(difference(&new, &new).is_empty());
 }
+
+#[test]
+fn xml_properties_are_read_and_nothing_is_fetched_for_them() {
+    let xml = "<?xml version=\"1.0\"?><!DOCTYPE properties SYSTEM \"http://x/properties.dtd\">\n<properties>\
+               <comment>c</comment><entry key=\"a.b\">1 &amp; &#x41;</entry><entry key=\"c\"/></properties>";
+    let found = ask(&tree(&[("a.xml", xml)]), "a", "", &[]);
+    assert_eq!(found.sources[0].source["a.b"].value, Value::from("1 & A"));
+    assert_eq!(found.sources[0].source["c"].value, Value::from(""));
+    let entity = "<!DOCTYPE p [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><properties><entry key=\"a\">&x;</entry></properties>";
+    assert_eq!(ask(&tree(&[("a.xml", entity)]), "a", "", &[]).failures.len(), 1);
+}
+
+#[test]
+fn imports_stay_in_the_tree_and_end() {
+    let tree = tree(&[
+        (
+            "a.yml",
+            "spring.config.import: [b.yml, '../x.yml', 'file:/etc/passwd', '/c.yml', 'optional:sub/c.yml', gone.yml]",
+        ),
+        ("b.yml", "spring.config.import: a.yml"),
+        ("sub/c.yml", "spring.config.import: d.yml"),
+        ("sub/d.yml", "x: 1"),
+        ("c.yml", "x: 2"),
+    ]);
+    assert_eq!(paths(&ask(&tree, "a", "", &[])), ["sub/d.yml", "sub/c.yml", "b.yml", "a.yml"]);
+}

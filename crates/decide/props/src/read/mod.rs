@@ -3,6 +3,7 @@
 mod characters;
 mod properties;
 mod scalar;
+mod xml;
 mod yaml;
 
 use indexmap::IndexMap;
@@ -11,6 +12,7 @@ use crate::value::Entry;
 
 pub use properties::read_properties;
 pub(crate) use scalar::is_plain_text;
+pub use xml::read_xml;
 pub use yaml::read_yaml;
 
 /// What one file may contain at most. Every reader stops with a [`ReadError`] at the first limit it meets.
@@ -53,11 +55,12 @@ pub struct ReadError {
 /// The properties of one document of a file, in the file's order.
 pub type Properties = IndexMap<String, Entry>;
 
-/// Reads a file by its extension: `.yml` and `.yaml` (and `.json`, which YAML contains), or `.properties`.
+/// Reads a file by its extension: `.yml`, `.yaml` (and `.json`, which YAML contains), `.properties` or `.xml`.
 /// Other extensions have no documents.
 pub fn read_file(file: &str, bytes: &[u8], limits: &Limits) -> Result<Vec<Properties>, ReadError> {
     match file.rsplit_once('.').map(|(_, extension)| extension) {
         Some("yml" | "yaml" | "json") => read_yaml(file, bytes, limits),
+        Some("xml") => read_xml(file, bytes, limits),
         Some("properties") => read_properties(file, bytes, limits),
         _ => Ok(Vec::new()),
     }

@@ -236,16 +236,20 @@ impl Flat<'_, '_> {
     }
 }
 
+/// How far back a value's anchor, tag or block header is looked for. Aliases can repeat one value a hundred
+/// thousand times, so this must cost little each time.
+const LOOK_BACK: usize = 512;
+
 /// How many characters before a value its anchor and tag take: SnakeYAML has a value start there.
 fn decorations(text: &str, start: usize) -> u32 {
-    let line = text[..start].rsplit(['\n', '\r']).next().unwrap_or_default();
-    let mut rest = line;
+    let window = &text[text.floor_char_boundary(start.saturating_sub(LOOK_BACK))..start];
+    let mut rest = window;
     loop {
         let before = rest.trim_end_matches([' ', '\t']);
-        let token = before.rfind([' ', '\t', '[', ',', '{']).map_or(0, |at| at + 1);
+        let token = before.rfind([' ', '\t', '\r', '\n', '[', ',', '{']).map_or(0, |at| at + 1);
         // Nothing else can stand there: two values are never side by side without a mark between.
         if before.len() == rest.len() || !before[token..].starts_with(['&', '!']) {
-            return line[rest.len()..].chars().count() as u32;
+            return window[rest.len()..].chars().count() as u32;
         }
         rest = &before[..token];
     }
@@ -253,21 +257,24 @@ fn decorations(text: &str, start: usize) -> u32 {
 
 /// Line, column and byte of the `|` or `>` above a block scalar's content, which is where SnakeYAML has it start.
 fn block_header(text: &str, start: usize, line: u32) -> Option<(u32, u32, usize)> {
-    let mut end = start;
+    let window_start = text.floor_char_boundary(start.saturating_sub(LOOK_BACK));
+    let window = &text[window_start..start];
+    let mut end = window.len();
     let mut line = line;
     // The header is on the content's own line if that is empty, or on the first line above that is not.
     loop {
-        let line_start = text[..end].rfind('\n').map_or(0, |at| at + 1);
-        let code = text[line_start..end].split(" #").next().unwrap_or_default().trim_end();
+        let newline = window[..end].rfind('\n');
+        if newline.is_none() && window_start > 0 {
+            return None;
+        }
+        let line_start = newline.map_or(0, |at| at + 1);
+        let code = window[line_start..end].split(" #").next().unwrap_or_default().trim_end();
         let token = code.rfind([' ', '\t']).map_or(0, |at| at + 1);
         if code[token..].starts_with(['|', '>']) {
             let column = code[..token].chars().count() as u32 + 1;
-            return Some((line, column, line_start + token));
+            return Some((line, column, window_start + line_start + token));
         }
-        if !code.is_empty() || line_start == 0 || line <= 1 {
-            return None;
-        }
-        end = line_start - 1;
+        end = newline.filter(|_| code.is_empty() && line > 1)?;
         line -= 1;
     }
 }
