@@ -1,0 +1,21 @@
+//! YAML configuration files, through every form of an answer.
+#![no_main]
+
+use haechi_props::{Limits, Naming, Placeholders, Request, Tree, forms, overlay, resolve};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let tree = Tree::new([("a.yml", bytes.to_vec())], Limits::default());
+    let request = Request {
+        applications: vec!["a".to_owned()],
+        profiles: vec!["dev".to_owned()],
+        label: "main",
+        search_paths: &[],
+        naming: Naming::Native { root: "" },
+    };
+    let found = resolve(&request, &tree);
+    let flat = overlay(&found.sources);
+    let placeholders = Placeholders::new(&found.sources);
+    let _ = forms::yaml(&flat, Some(&placeholders));
+    let _ = forms::json(&flat, Some(&placeholders));
+});
