@@ -82,7 +82,7 @@ impl Subject {
     /// An access log that stayed empty would make its gateway look cheaper than it is.
     fn check_log(&self) -> Result<(), Error> {
         let Some(path) = &self.running.access_log else { return Ok(()) };
-        match std::fs::metadata(path)?.len() {
+        match std::fs::metadata(path).map_or(0, |file| file.len()) {
             0 => Err(Error::Missed(format!("{} wrote nothing to {}", self.name(), path.display()))),
             _ => Ok(()),
         }
@@ -127,6 +127,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
                 figures.add(subject.name(), *size, sample);
             }
         }
+        for subject in &subjects {
+            subject.check_log()?;
+        }
     }
     for subject in &subjects {
         if options.idle > 0 && subject.log {
@@ -140,9 +143,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
                 figures.syscalls.push((subject.name(), size.name, count));
             }
         }
-    }
-    for subject in &subjects {
-        subject.check_log()?;
     }
     print!("{figures}");
     if options.show_configurations {
