@@ -32,7 +32,7 @@ const CHANGED: u64 = 100;
 /// Options of `registry`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Numbers of instances.
+    /// Numbers of instances; 0 leaves the comparison out.
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 10_000])]
     instances: Vec<u64>,
     /// Who is measured.
@@ -97,7 +97,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let folder = tempfile::Builder::new().prefix("haechi-bench-").tempdir()?;
     let clock = SystemClock::start();
     let mut rows = Vec::new();
-    for instances in &options.instances {
+    for instances in options.instances.iter().filter(|instances| **instances > 0) {
         for kind in &options.subjects {
             let folder = folder.path().join(format!("{}-{instances}", kind.name()));
             let server = Server::start(*kind, &options, &folder).await?;
@@ -106,7 +106,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
             rows.push(row);
         }
     }
-    print!("{}", table(&rows));
+    if !rows.is_empty() {
+        print!("{}", table(&rows));
+    }
     let alone = match options.alone {
         0 => None,
         instances => Some(scale::run(&options, instances, &folder.path().join("alone"), &clock).await?),
