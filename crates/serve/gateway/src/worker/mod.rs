@@ -6,12 +6,13 @@ mod deadline;
 mod run;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use haechi_core::rng::{self, Rng};
-use haechi_core::{Clock, Directory, Instant, WallTime};
+use haechi_core::{Clock, Directory, Instant, RouteName, WallTime};
 use haechi_stream::Subscriber;
 use tokio::sync::Notify;
 
@@ -132,12 +133,11 @@ impl Worker {
     }
 
     /// Replaces what is run.
-    fn apply(&self, applied: Arc<Applied>) {
+    fn apply(&self, applied: &Arc<Applied>) {
         // What is in the old log's batch belongs there.
         self.flush_log();
         let before = self.plan.borrow().clone();
-        let plan = Plan::new(applied, Some(&before), &self.board, self.now());
-        let config = plan.config.clone();
+        let plan = Plan::new(applied.clone(), Some(&before), &self.board, self.now());
         *self.plan.borrow_mut() = Rc::new(plan);
         self.discover();
         for (name, service) in &before.services {
@@ -145,10 +145,10 @@ impl Worker {
                 service.update(&[], self.now());
             }
         }
-        self.board.keep(
-            |route| config.routes.iter().any(|kept| kept.name == *route),
-            |service| config.services.contains_key(service),
-        );
+        // Requests wait while this runs, so it must not look through all routes for each of them.
+        let routes: HashSet<&RouteName> = applied.config.routes.iter().map(|route| &route.name).collect();
+        self.board
+            .keep(|route| routes.contains(route), |service| applied.config.services.contains_key(service));
     }
 
     /// Gives every service the endpoints that its source names now.

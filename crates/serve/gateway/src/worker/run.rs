@@ -96,7 +96,7 @@ async fn work(mut setup: Setup) {
                         stop.notify_one();
                     }
                 }
-                worker.apply(applied);
+                worker.apply(&applied);
                 for new in open {
                     if let Some(stop) = listen(new, &worker) {
                         listeners.insert(stop.0, stop.1);
