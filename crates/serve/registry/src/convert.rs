@@ -8,6 +8,8 @@ use haechi_core::{InstanceId, InvalidName, ServiceName, WallTime};
 use haechi_eureka::{Encoding, Fragment, InstanceInfo, LeaseInfo};
 use haechi_lease::{Details, Endpoint, Instance, Registration, Status};
 
+use crate::options::Options;
+
 /// What was sent, kept for what goes out again.
 #[derive(Debug)]
 pub(crate) struct Wire(pub InstanceInfo);
@@ -44,6 +46,7 @@ fn present(value: Option<&str>, what: &'static str) -> Result<(), Invalid> {
 pub(crate) fn registration(
     mut info: InstanceInfo,
     expected: Option<&str>,
+    options: &Options,
 ) -> Result<Registration<Wire>, Invalid> {
     let id = info.id().ok_or(Invalid::Missing("instanceId"))?.to_owned();
     present(info.host_name.as_deref(), "hostname")?;
@@ -68,14 +71,19 @@ pub(crate) fn registration(
         status: status(&info.status),
         overridden: status(&info.overridden_status),
         last_dirty: info.last_dirty.map(WallTime),
-        renewal_interval: Duration::from_secs(lease.renewal_interval_secs.into()),
-        duration: Duration::from_secs(lease.duration_secs.into()),
+        renewal_interval: secs_or(lease.renewal_interval_secs, options.renewal_interval),
+        duration: secs_or(lease.duration_secs, options.lease_duration),
         endpoint: endpoint(&info),
         vips: InstanceInfo::vip_names(info.vip_address.as_deref()),
         secure_vips: InstanceInfo::vip_names(info.secure_vip_address.as_deref()),
         metadata: Arc::new(std::mem::take(&mut info.metadata)),
         details: Arc::new(Wire(info)),
     })
+}
+
+/// 0 is "not said".
+fn secs_or(secs: u32, default: Duration) -> Duration {
+    if secs == 0 { default } else { Duration::from_secs(secs.into()) }
 }
 
 fn status(word: &str) -> Status {

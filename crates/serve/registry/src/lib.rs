@@ -16,6 +16,6 @@ mod state_file;
 mod tasks;
 mod view;
 
-pub use options::Options;
+pub use options::{Credentials, Options};
 pub use registry::Registry;
 pub use view::{InstanceView, PeerView, View};

@@ -41,7 +41,7 @@ impl Registry {
     ) -> Self {
         let state = Arc::new(Mutex::new(State::new(options.limits.clone(), options.policy.clone())));
         let state_file = options.state_file.as_ref().map(|path| {
-            restore(&state, &state_file::read(path, &events), &*clock, &events);
+            restore(&state, &state_file::read(path, &events), &options, &*clock, &events);
             StateFile::open(path.clone(), Arc::clone(&state), events.clone())
         });
         let peers = Peers::new(&options, listener.local_addr().ok(), &events);
@@ -54,7 +54,12 @@ impl Registry {
         tasks.extend(peers::spawn(&shared, &stopped));
         tasks.push(tokio::spawn(peers::sync_up(Arc::clone(&shared), stopped.clone())));
         let limits = shared.options.http.clone();
-        tasks.push(tokio::spawn(serve(listener, Arc::new(Service(Arc::clone(&shared))), limits, stopped)));
+        tasks.push(tokio::spawn(serve(
+            listener,
+            Arc::new(Service::new(Arc::clone(&shared))),
+            limits,
+            stopped,
+        )));
         Self { shared, stop, tasks }
     }
 
@@ -85,6 +90,7 @@ impl Registry {
 fn restore(
     state: &Mutex<State>,
     instances: &[haechi_eureka::InstanceInfo],
+    options: &Options,
     clock: &dyn Clock,
     events: &Events,
 ) {
@@ -92,7 +98,7 @@ fn restore(
     let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut restored = 0;
     for info in instances {
-        let taken = convert::registration(info.clone(), None)
+        let taken = convert::registration(info.clone(), None, options)
             .is_ok_and(|registration| state.register(registration, Source::StateFile, now, wall).is_ok());
         restored += usize::from(taken);
     }

@@ -131,7 +131,7 @@ impl Shared {
         expected: Option<&str>,
         source: Source,
     ) -> Result<(), Refused> {
-        let registration = convert::registration(info, expected)?;
+        let registration = convert::registration(info, expected, &self.options)?;
         self.admit(receipts, registration, source)
     }
 

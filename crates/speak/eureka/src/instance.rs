@@ -45,11 +45,11 @@ impl DataCenter {
 }
 
 /// Terms and times of a lease. Times are milliseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaseInfo {
-    /// Seconds between heartbeats.
+    /// Seconds between heartbeats; 0 where a document doesn't say.
     pub renewal_interval_secs: u32,
-    /// Seconds that the lease lasts after each.
+    /// Seconds that the lease lasts after each; 0 where a document doesn't say.
     pub duration_secs: u32,
     /// When it began.
     pub registered: u64,
@@ -59,19 +59,6 @@ pub struct LeaseInfo {
     pub evicted: u64,
     /// When the instance was first up, or 0.
     pub service_up: u64,
-}
-
-impl Default for LeaseInfo {
-    fn default() -> Self {
-        Self {
-            renewal_interval_secs: 30,
-            duration_secs: 90,
-            registered: 0,
-            last_renewal: 0,
-            evicted: 0,
-            service_up: 0,
-        }
-    }
 }
 
 /// `InstanceInfo` of Netflix's client. Optional fields are left out of the document when absent.
@@ -195,10 +182,10 @@ pub(crate) fn timestamp(field: &'static str, text: &str) -> Result<Option<u64>, 
     Ok(u64::try_from(number).ok())
 }
 
-/// Seconds; what isn't positive means the default (`LeaseInfo.Builder`).
-pub(crate) fn seconds(field: &'static str, text: &str, default: u32) -> Result<u32, DecodeError> {
+/// Seconds; what isn't positive counts as not said (`LeaseInfo.Builder`).
+pub(crate) fn seconds(field: &'static str, text: &str) -> Result<u32, DecodeError> {
     let number: i32 = text.trim().parse().map_err(|_| DecodeError::field(field, "seconds"))?;
-    Ok(u32::try_from(number).ok().filter(|n| *n > 0).unwrap_or(default))
+    Ok(u32::try_from(number).unwrap_or(0))
 }
 
 /// Checks the class that a data center names. Netflix's reader needs one of its own package and refuses others.

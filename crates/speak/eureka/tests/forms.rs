@@ -18,6 +18,8 @@ fn demo() -> InstanceInfo {
         secure_port: Port { number: 443, enabled: false },
         data_center: Some(DataCenter { name: Some("MyOwn".into()), metadata: [].into() }),
         lease_info: Some(LeaseInfo {
+            renewal_interval_secs: 30,
+            duration_secs: 90,
             registered: 1_795_289_986_410,
             last_renewal: 1_795_289_986_410,
             service_up: 1_795_289_986_411,
@@ -166,7 +168,7 @@ fn reading_is_lenient_where_netflix_and_its_clients_are() {
     assert_eq!(read(r#""lastDirtyTimestamp":1"#).last_dirty, Some(1));
     assert_eq!(read(r#""lastDirtyTimestamp":"-1""#).last_dirty, None);
     let lease = read(r#""leaseInfo":{"durationInSecs":0,"renewalIntervalInSecs":"-5"}"#).lease_info.unwrap();
-    assert_eq!((lease.duration_secs, lease.renewal_interval_secs), (90, 30));
+    assert_eq!((lease.duration_secs, lease.renewal_interval_secs), (0, 0), "as if it hadn't said");
     let metadata =
         read(r#""metadata":{"@class":"java.util.Collections$EmptyMap","n":1,"b":true,"nil":null}"#).metadata;
     assert_eq!(metadata, [("b".to_owned(), "true".to_owned()), ("n".to_owned(), "1".to_owned())].into());

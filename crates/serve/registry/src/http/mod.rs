@@ -1,6 +1,7 @@
 //! The endpoints.
 
 mod apps;
+mod auth;
 mod body;
 mod instance;
 pub(crate) use instance::REPLICATION;
@@ -25,34 +26,50 @@ use refusal::Refusal;
 use route::{Resource, Routed};
 
 /// Answers requests from the shared state.
-pub(crate) struct Service(pub Arc<Shared>);
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+    /// The segments of [`crate::Options::prefix`].
+    prefix: Vec<String>,
+}
+
+impl Service {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let prefix = shared.options.prefix.split('/').filter(|s| !s.is_empty()).map(ToOwned::to_owned);
+        Self { prefix: prefix.collect(), shared }
+    }
+
+    async fn respond(&self, request: &Request) -> Response {
+        if let Some(expected) = &self.shared.options.auth
+            && !auth::is(expected, request)
+        {
+            return auth::ask();
+        }
+        let segments = match request.segments() {
+            Ok(segments) => segments,
+            Err(error) => return Refusal::from(error).into(),
+        };
+        let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
+        match route::route(method, &segments, &self.prefix) {
+            Routed::To(resource) => to(&self.shared, request, resource).await.unwrap_or_else(Response::from),
+            Routed::NotFound => answer::text(StatusCode::NOT_FOUND, "no such resource\n"),
+            Routed::NotAllowed(allowed) => {
+                let mut response =
+                    answer::text(StatusCode::METHOD_NOT_ALLOWED, format!("allowed here: {allowed}\n"));
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+                response
+            }
+        }
+    }
+}
 
 impl Handler for Service {
     async fn handle(&self, request: Request) -> Response {
         let head_only = request.method == Method::HEAD;
-        let mut response = respond(&self.0, &request).await;
+        let mut response = self.respond(&request).await;
         if head_only {
             *response.body_mut() = answer::full(bytes::Bytes::new());
         }
         response
-    }
-}
-
-async fn respond(shared: &Shared, request: &Request) -> Response {
-    let segments = match request.segments() {
-        Ok(segments) => segments,
-        Err(error) => return Refusal::from(error).into(),
-    };
-    let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
-    match route::route(method, &segments) {
-        Routed::To(resource) => to(shared, request, resource).await.unwrap_or_else(Response::from),
-        Routed::NotFound => answer::text(StatusCode::NOT_FOUND, "no such resource\n"),
-        Routed::NotAllowed(allowed) => {
-            let mut response =
-                answer::text(StatusCode::METHOD_NOT_ALLOWED, format!("allowed here: {allowed}\n"));
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-            response
-        }
     }
 }
 

@@ -45,7 +45,7 @@ fn take(
             match shared.register(receipts, info, Some(path.0), Source::Peer) {
                 Ok(()) => code(StatusCode::OK),
                 Err(Refused::Invalid(_)) => code(StatusCode::BAD_REQUEST),
-                Err(Refused::Full(_)) => code(StatusCode::INSUFFICIENT_STORAGE),
+                Err(Refused::Full(_)) => code(StatusCode::SERVICE_UNAVAILABLE),
             }
         }
         ReplicationAction::Heartbeat => {

@@ -53,7 +53,7 @@ impl From<Refusal> for Response {
             }
             Refusal::Encoding(_) | Refusal::Query { .. } | Refusal::NotGzip(_) => StatusCode::BAD_REQUEST,
             Refusal::Registration(Refused::Invalid(_)) => StatusCode::BAD_REQUEST,
-            Refusal::Registration(Refused::Full(_)) => StatusCode::INSUFFICIENT_STORAGE,
+            Refusal::Registration(Refused::Full(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         };

@@ -51,17 +51,20 @@ pub(crate) enum Routed<'a> {
     NotAllowed(&'static str),
 }
 
-/// Finds the resource. Both prefixes lead to the same: Spring's `/eureka` and Netflix's `/eureka/v2`.
-pub(crate) fn route<'a>(method: &Method, segments: &'a [String]) -> Routed<'a> {
+/// Finds the resource. Below the prefix (usually `eureka`, as Spring has it), a version may stand as Netflix has it:
+/// `/eureka/v2`.
+pub(crate) fn route<'a>(method: &Method, segments: &'a [String], prefix: &[String]) -> Routed<'a> {
+    let below: Option<Vec<&str>> =
+        segments.strip_prefix(prefix).map(|rest| rest.iter().map(String::as_str).collect());
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         [] => only(method, &Method::GET, Resource::Dashboard),
         ["lastn"] => only(method, &Method::GET, Resource::LastN),
-        ["serverinfo", "statusoverrides"] | ["eureka", "serverinfo", "statusoverrides"] => {
-            only(method, &Method::GET, Resource::Overrides)
-        }
-        ["eureka", "v1" | "v2", rest @ ..] | ["eureka", rest @ ..] => eureka(method, rest),
-        _ => Routed::NotFound,
+        ["serverinfo", "statusoverrides"] => only(method, &Method::GET, Resource::Overrides),
+        _ => match below.as_deref() {
+            Some(["v1" | "v2", rest @ ..] | rest) => eureka(method, rest),
+            None => Routed::NotFound,
+        },
     }
 }
 
@@ -91,6 +94,7 @@ fn eureka<'a>(method: &Method, rest: &[&'a str]) -> Routed<'a> {
         ["svips", vip] => only(method, &Method::GET, Resource::SecureVip(vip)),
         ["peerreplication", "batch"] => only(method, &Method::POST, Resource::Batch),
         ["status"] => only(method, &Method::GET, Resource::Status),
+        ["serverinfo", "statusoverrides"] => only(method, &Method::GET, Resource::Overrides),
         ["asg", _, "status"] => only(method, &Method::PUT, Resource::Asg),
         _ => Routed::NotFound,
     }

@@ -28,11 +28,17 @@ pub(crate) struct Peer {
     base: Url,
     client: Client,
     queue: Mutex<Queue>,
+    queue_limit: usize,
     wake: Notify,
     available: AtomicBool,
 }
 
 impl Peer {
+    fn push(&self, task: Task, now: Instant) {
+        self.queue().push(task, self.queue_limit, now);
+        self.wake.notify_one();
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,6 +63,7 @@ impl Peers {
                     base,
                     client,
                     queue: Mutex::default(),
+                    queue_limit: options.peer_queue,
                     wake: Notify::new(),
                     available: AtomicBool::new(false),
                 })),
@@ -75,8 +82,7 @@ impl Peers {
     /// Passes something on to every peer. Never waits.
     pub fn pass_on(&self, now: Instant, task: impl Fn() -> Task) {
         for peer in &self.0 {
-            peer.queue().push(task(), now);
-            peer.wake.notify_one();
+            peer.push(task(), now);
         }
     }
 

@@ -9,9 +9,6 @@ use haechi_lease::{Instance, Status};
 
 use crate::convert::{self, Wire};
 
-/// Tasks that wait for a peer. When more come, the oldest go: a peer that was away for so long syncs anew.
-const PENDING: usize = 500_000;
-
 /// Cancels and status changes are worth sending for this long (`maxTimeForReplication`).
 const KEEP: Duration = Duration::from_secs(30);
 
@@ -94,14 +91,15 @@ impl Queue {
         self.by_place.len()
     }
 
-    pub fn push(&mut self, task: Task, now: Instant) {
+    /// Adds one. Beyond `limit` the oldest go: a peer that was away for so long syncs anew.
+    pub fn push(&mut self, task: Task, limit: usize, now: Instant) {
         self.last += 1;
         let expires = now + task.worth;
         if let Some(before) = self.places.insert(id(&task.item), self.last) {
             self.by_place.remove(&before);
         }
         self.by_place.insert(self.last, Waiting { task, expires });
-        if self.by_place.len() > PENDING {
+        if self.by_place.len() > limit {
             self.pop();
         }
     }
@@ -165,7 +163,7 @@ mod tests {
     fn the_last_thing_that_happened_to_an_instance_is_told_last() {
         let mut queue = Queue::default();
         for action in [Register, Cancel, Register] {
-            queue.push(task(action, "1"), Instant::ZERO);
+            queue.push(task(action, "1"), 9, Instant::ZERO);
         }
         assert_eq!(kinds(&queue.take(9, Instant::ZERO)), [(Cancel, "1"), (Register, "1")]);
         assert_eq!(queue.len(), 0);
@@ -175,10 +173,10 @@ mod tests {
     fn what_is_put_back_goes_first_unless_something_newer_came() {
         let mut queue = Queue::default();
         for id in ["1", "2", "3"] {
-            queue.push(task(Heartbeat, id), Instant::ZERO);
+            queue.push(task(Heartbeat, id), 9, Instant::ZERO);
         }
         let taken = queue.take(2, Instant::ZERO);
-        queue.push(task(Heartbeat, "1"), Instant::ZERO);
+        queue.push(task(Heartbeat, "1"), 9, Instant::ZERO);
         queue.put_back(taken, Instant::ZERO);
         assert_eq!(
             kinds(&queue.take(9, Instant::ZERO)),
@@ -189,9 +187,18 @@ mod tests {
     #[test]
     fn what_is_too_old_is_not_sent() {
         let mut queue = Queue::default();
-        queue.push(task(Cancel, "1"), Instant::ZERO);
-        queue.push(task(Cancel, "2"), Instant::ZERO + Duration::from_secs(20));
+        queue.push(task(Cancel, "1"), 9, Instant::ZERO);
+        queue.push(task(Cancel, "2"), 9, Instant::ZERO + Duration::from_secs(20));
         let later = Instant::ZERO + Duration::from_secs(31);
         assert_eq!(kinds(&queue.take(9, later)), [(Cancel, "2")]);
+    }
+
+    #[test]
+    fn beyond_the_limit_the_oldest_go() {
+        let mut queue = Queue::default();
+        for id in ["1", "2", "3"] {
+            queue.push(task(Cancel, id), 2, Instant::ZERO);
+        }
+        assert_eq!(kinds(&queue.take(9, Instant::ZERO)), [(Cancel, "2"), (Cancel, "3")]);
     }
 }

@@ -16,10 +16,6 @@ use crate::shared::{Receipts, Shared};
 use crate::tasks::told;
 use crate::view::shown_url;
 
-/// Items of one batch, as Netflix's peers send them.
-const BATCH: usize = 250;
-/// A batch that isn't full waits this long for more (Netflix: 500 ms).
-const BATCH_DELAY: Duration = Duration::from_millis(100);
 /// After the peer said that it has too much to do, or didn't answer in time.
 const BUSY_DELAY: Duration = Duration::from_secs(1);
 /// After a failure to reach it; doubled up to the longest.
@@ -38,6 +34,7 @@ enum Sent {
 
 /// Sends what waits until `stopped`.
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch::Receiver<bool>) {
+    let (batch, delay) = (shared.options.peer_batch.max(1), shared.options.peer_batch_delay);
     let mut failures = 0;
     loop {
         if peer.queue().len() == 0 {
@@ -46,10 +43,10 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch
                 () = peer.wake.notified() => {}
             }
         }
-        if peer.queue().len() < BATCH {
-            tokio::time::sleep(BATCH_DELAY).await;
+        if peer.queue().len() < batch {
+            tokio::time::sleep(delay).await;
         }
-        let tasks = peer.queue().take(BATCH, shared.clock.now());
+        let tasks = peer.queue().take(batch, shared.clock.now());
         if tasks.is_empty() {
             continue;
         }
@@ -144,7 +141,7 @@ fn act(shared: &Shared, peer: &Peer, item: &ReplicationItem, response: Replicati
             let now = shared.clock.now();
             let instance = shared.state().get(&item.app_name, &item.id, now);
             if let Some(instance) = instance {
-                peer.queue().push(Task::register(&instance), now);
+                peer.push(Task::register(&instance), now);
             }
         }
         (409, Some(newer)) => {

@@ -98,10 +98,15 @@ impl Harness {
         stream.write_all(&[request.as_bytes(), body].concat()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Raw { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The head of an answer, whatever its body.
+    pub async fn raw_head(&self, method_and_target: &str, headers: &[&str]) -> String {
+        self.raw(method_and_target, headers, "").await.head
     }
 
     /// The directory that holds everything that has happened so far.

@@ -148,11 +148,10 @@ fn lease_info(value: Option<&Value>) -> Result<Option<LeaseInfo>, DecodeError> {
     };
     let mut lease = LeaseInfo::default();
     if let Some(n) = text(object, "renewalIntervalInSecs")? {
-        lease.renewal_interval_secs =
-            instance::seconds("renewalIntervalInSecs", &n, lease.renewal_interval_secs)?;
+        lease.renewal_interval_secs = instance::seconds("renewalIntervalInSecs", &n)?;
     }
     if let Some(n) = text(object, "durationInSecs")? {
-        lease.duration_secs = instance::seconds("durationInSecs", &n, lease.duration_secs)?;
+        lease.duration_secs = instance::seconds("durationInSecs", &n)?;
     }
     lease.registered = timestamp(object, "registrationTimestamp")?.unwrap_or(0);
     lease.last_renewal = timestamp(object, "lastRenewalTimestamp")?.unwrap_or(0);

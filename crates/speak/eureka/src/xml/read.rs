@@ -110,11 +110,10 @@ fn data_center(element: &Element) -> Result<DataCenter, DecodeError> {
 fn lease_info(element: &Element) -> Result<LeaseInfo, DecodeError> {
     let mut lease = LeaseInfo::default();
     if let Some(n) = text(element, "renewalIntervalInSecs")? {
-        lease.renewal_interval_secs =
-            instance::seconds("renewalIntervalInSecs", &n, lease.renewal_interval_secs)?;
+        lease.renewal_interval_secs = instance::seconds("renewalIntervalInSecs", &n)?;
     }
     if let Some(n) = text(element, "durationInSecs")? {
-        lease.duration_secs = instance::seconds("durationInSecs", &n, lease.duration_secs)?;
+        lease.duration_secs = instance::seconds("durationInSecs", &n)?;
     }
     lease.registered = timestamp(element, "registrationTimestamp")?.unwrap_or(0);
     lease.last_renewal = timestamp(element, "lastRenewalTimestamp")?.unwrap_or(0);
