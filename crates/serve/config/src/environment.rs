@@ -5,6 +5,7 @@ use std::sync::Arc;
 use haechi_props::{Entry, IndexMap, Placeholders, Properties, PropertySource, Value, overlay, resolve};
 
 use crate::checkout::{Checkout, Place, Question};
+use crate::cipher::Cipher;
 use crate::error::Error;
 
 /// The property sources of an application, decrypted, with overrides.
@@ -65,12 +66,10 @@ impl Found {
 pub(crate) fn assemble(
     question: &Question,
     found: &[Found],
+    cipher: &Cipher,
     overrides: &IndexMap<String, Value>,
 ) -> Result<Environment, Error> {
     let mut sources = Vec::new();
-    if !overrides.is_empty() {
-        sources.push(overriding(overrides));
-    }
     let (mut failures, mut warnings) = (Vec::new(), Vec::new());
     for checkout in found.iter().flat_map(|found| &found.checkouts) {
         let resolution = resolve(&checkout.request(question), &checkout.version.served);
@@ -84,6 +83,10 @@ pub(crate) fn assemble(
     }
     if !failures.is_empty() {
         return Err(Error::Broken(failures));
+    }
+    cipher.decrypt(&mut sources);
+    if !overrides.is_empty() {
+        sources.insert(0, overriding(overrides));
     }
     let (version, state) = match found {
         [only] => only.version(),

@@ -7,6 +7,7 @@
 
 mod cache;
 mod checkout;
+mod cipher;
 mod environment;
 mod error;
 mod git;

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
 use crate::checkout::Question;
+use crate::cipher::Cipher;
 use crate::environment::{Environment, assemble};
 use crate::error::Error;
 use crate::git::RepositoryStatus;
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub options: Options,
     pub sources: Sources,
     pub cache: Cache,
+    pub cipher: Cipher,
     pub watchers: Semaphore,
     pub shared: Arc<Shared>,
 }
@@ -70,6 +72,7 @@ impl Status {
 impl ConfigServer {
     /// Opens the sources and starts to follow them. Waits for the network only where `clone_on_start` says so.
     pub async fn start(options: Options, clock: Arc<dyn Clock>, events: Events) -> Result<Self, Error> {
+        let cipher = Cipher::new(&options.encrypt)?;
         let shared = Arc::new(Shared {
             clock,
             events,
@@ -83,6 +86,7 @@ impl ConfigServer {
         })?;
         let inner = Inner {
             cache: Cache::new(options.limits.answers, options.limits.answer_bytes),
+            cipher,
             watchers: Semaphore::new(options.limits.watchers),
             options,
             sources,
@@ -176,7 +180,7 @@ impl Inner {
         question: &Question,
         found: &[crate::environment::Found],
     ) -> Result<Environment, Error> {
-        let environment = assemble(question, found, &self.options.overrides)?;
+        let environment = assemble(question, found, &self.cipher, &self.options.overrides)?;
         if environment.sources.is_empty() && !self.options.accept_empty {
             return Err(Error::UnknownApplication(question.name.clone()));
         }

@@ -1,6 +1,7 @@
 //! The HTTP endpoints.
 
 mod auth;
+mod crypto;
 mod document;
 mod health;
 mod monitor;
@@ -64,7 +65,11 @@ impl Http {
             Endpoint::Flat(target, form) => document::flat(server, &target, form, request).await,
             Endpoint::PlainText(target, path) => plain_text::answer(server, &target, &path, request).await,
             Endpoint::Monitor => monitor::answer(server, request),
-            _ => respond::error(server, 404, None, request),
+            Endpoint::EncryptStatus => crypto::status(server),
+            Endpoint::Key(_) => crypto::public_key(server),
+            // One key for all, so it doesn't matter for whom.
+            Endpoint::Encrypt(_) => crypto::encrypt(server, request),
+            Endpoint::Decrypt(_) => crypto::decrypt(server, request),
         }
     }
 }

@@ -38,7 +38,10 @@ async fn answered(server: &Inner, target: &Target, path: &str, request: &Request
     } else if wants_bytes(request) {
         answer::with(StatusCode::OK, "application/octet-stream", file.bytes.to_vec())
     } else {
-        let text = String::from_utf8_lossy(&file.bytes);
+        let mut text = String::from_utf8_lossy(&file.bytes);
+        if server.cipher.reads_file(path) {
+            text = server.cipher.decrypt_text(&text).into();
+        }
         let text = if resolves(request) {
             let environment = server.assemble(&question, &found)?;
             let placeholders = Placeholders::new(&environment.sources);
