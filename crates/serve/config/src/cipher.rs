@@ -77,12 +77,12 @@ impl Cipher {
         for part in parts {
             let end = part.find(|c: char| c.is_whitespace() || "\"',".contains(c)).unwrap_or(part.len());
             let (ciphertext, rest) = part.split_at(end);
-            match self.key.as_ref().and_then(|key| key.decrypt(strip_prefix(ciphertext)).ok()) {
-                Some(plain) => out.push_str(&plain),
-                None => {
-                    out.push_str(CIPHER);
-                    out.push_str(ciphertext);
-                }
+            let plain = self.key.as_ref().and_then(|key| key.decrypt(strip_prefix(ciphertext)).ok());
+            if let Some(plain) = plain {
+                out.push_str(&plain);
+            } else {
+                out.push_str(CIPHER);
+                out.push_str(ciphertext);
             }
             out.push_str(rest);
         }

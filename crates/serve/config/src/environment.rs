@@ -8,6 +8,9 @@ use crate::checkout::{Checkout, Place, Question};
 use crate::cipher::Cipher;
 use crate::error::Error;
 
+/// The name of the source that no other can override; clients know it.
+pub(crate) const OVERRIDES: &str = "overrides";
+
 /// The property sources of an application, decrypted, with overrides.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -103,7 +106,7 @@ pub(crate) fn assemble(
     })
 }
 
-/// The first source, which clients know by its name. `\{` and `\${` stand for `{` and `${`, so that a
+/// The first source. `\{` and `\${` stand for `{` and `${`, so that a
 /// placeholder can be left for the client to resolve.
 fn overriding(overrides: &IndexMap<String, Value>) -> PropertySource {
     let properties: Properties = overrides
@@ -116,5 +119,5 @@ fn overriding(overrides: &IndexMap<String, Value>) -> PropertySource {
             (key.clone(), Entry { value, origin: None })
         })
         .collect();
-    PropertySource { name: "overrides".into(), path: String::new(), source: Arc::new(properties) }
+    PropertySource { name: OVERRIDES.into(), path: String::new(), source: Arc::new(properties) }
 }

@@ -279,6 +279,12 @@ async fn sources_are_laid_over_each_other_in_their_order_and_overrides_over_all(
     let json = reply.json();
     assert_eq!((&json["version"], &json["state"]), (&Value::Null, &Value::Null));
     assert_eq!(json["propertySources"][0], json!({"name": "overrides", "source": {"b": "over ${c} ${c}"}}));
+    let v2 = "application/vnd.spring-cloud.config-server.v2+json";
+    let described = served.get_with("/config/app/default", &[("accept", v2)]).await;
+    assert_eq!(
+        value(&described, "b"),
+        json!({"value": "over ${c} ${c}", "origin": "Config server overrides"})
+    );
     assert_eq!((value(&reply, "a"), value(&reply, "c")), (json!("high"), json!("low")));
     assert_eq!(served.get("/app/default").await.status, 404);
     assert_eq!(served.get("/configapp/default").await.status, 404);

@@ -132,6 +132,15 @@ async fn malformed_requests_get_4xx_and_change_nothing() {
         let (status, reply) = raw(served.address, method, target);
         assert!((400..500).contains(&status), "{method} {target}: {reply}");
     }
+    for (method, target, allowed) in
+        [("PUT", "/app/default", "GET"), ("DELETE", "/monitor", "POST"), ("GET", "/decrypt", "POST")]
+    {
+        let (status, reply) = raw(served.address, method, target);
+        assert!(
+            status == 405 && reply.contains(&format!("allow: {allowed}\r\n")),
+            "{method} {target}: {reply}"
+        );
+    }
     let body = served.send("POST", "/monitor", &[("content-type", "application/json")], "{").await;
     assert_eq!(body.status, 400);
     let large = served.send("POST", "/monitor", &[], &"x".repeat((1 << 20) + 1)).await;

@@ -10,7 +10,7 @@ use haechi_web::{Request, Response};
 use super::respond;
 use crate::cache::{Answer, Key};
 use crate::checkout::Question;
-use crate::environment::Environment;
+use crate::environment::{Environment, OVERRIDES};
 use crate::error::Error;
 use crate::server::Inner;
 
@@ -111,8 +111,13 @@ pub(super) fn to_json(environment: &Environment, media: Media) -> String {
 }
 
 fn source(source: &PropertySource) -> Source<'_> {
-    let properties = source.source.iter().map(|(key, entry)| property(key, entry));
-    Source { name: source.name.as_str().into(), properties: properties.collect() }
+    let mut properties: Vec<_> = source.source.iter().map(|(key, entry)| property(key, entry)).collect();
+    if source.name == OVERRIDES {
+        for property in &mut properties {
+            property.origin = Some("Config server overrides".into());
+        }
+    }
+    Source { name: source.name.as_str().into(), properties }
 }
 
 fn property<'a>(key: &'a str, entry: &'a Entry) -> Property<'a> {

@@ -52,7 +52,7 @@ impl Handler for Http {
         }
         match Endpoint::parse(request.method.as_str(), path, request.uri.query()) {
             Ok(endpoint) => self.endpoint(endpoint, &request).await,
-            Err(refusal) => refused(&self.server, refusal, &request),
+            Err(refusal) => refused(&self.server, refusal, path, &request),
         }
     }
 }
@@ -80,19 +80,21 @@ fn below_prefix<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|rest| prefix.is_empty() || rest.starts_with('/'))
 }
 
-fn refused(server: &Inner, refusal: Refusal, request: &Request) -> Response {
+fn refused(server: &Inner, refusal: Refusal, path: &str, request: &Request) -> Response {
     let mut response = respond::error(server, refusal.status(), Some(&refusal.to_string()), request);
-    if let Refusal::Method(allowed) = refusal {
-        // Paths under no endpoint at all take what some endpoint takes.
-        let allowed = if allowed.contains(' ') { "GET, HEAD, POST" } else { allowed };
+    if matches!(refusal, Refusal::Method(_)) {
+        let allowed = if takes("GET", path, request) { "GET" } else { "POST" };
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
     response
 }
 
+fn takes(method: &str, path: &str, request: &Request) -> bool {
+    Endpoint::parse(method, path, request.uri.query()).is_ok()
+}
+
 fn options(path: &str, request: &Request) -> Response {
-    let takes = |method| Endpoint::parse(method, path, request.uri.query()).is_ok();
-    let allowed = match (takes("GET"), takes("POST")) {
+    let allowed = match (takes("GET", path, request), takes("POST", path, request)) {
         (true, _) => "GET,HEAD,OPTIONS",
         (_, true) => "POST,OPTIONS",
         _ => return haechi_web::answer::empty(StatusCode::NOT_FOUND),
