@@ -106,6 +106,10 @@ pub struct RegistryConfig {
     pub prefix: String,
     /// Whom it asks for.
     pub auth: Option<BasicAuth>,
+    /// Lease of an instance that names none.
+    pub lease_duration: Duration,
+    /// Renewal interval of an instance that names none.
+    pub renewal_interval: Duration,
     /// How often expired leases are looked for.
     pub eviction_interval: Duration,
     /// Guard against mass expiry: nothing is evicted below this percentage of the expected heartbeats. `None`
@@ -130,6 +134,12 @@ pub struct PeersConfig {
     pub connect_timeout: Duration,
     /// For an answer.
     pub timeout: Duration,
+    /// Most changes in one batch.
+    pub batch_size: usize,
+    /// Longest wait for a batch to fill.
+    pub batch_delay: Duration,
+    /// Most changes waiting for one peer.
+    pub queue: usize,
 }
 
 /// The registry's state on disk.

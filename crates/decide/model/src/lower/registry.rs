@@ -12,16 +12,17 @@ const SECOND: Duration = Duration::from_secs(1);
 impl Lower<'_> {
     pub(super) fn registry(&mut self, raw: &raw::Registry, at: At<'_>) -> Option<RegistryConfig> {
         let listen = format::listen_address(&raw.listen.0).ok()?;
-        if raw.auth.is_some() {
-            // Open is not what was asked for.
-            let message = "this version's registry can't ask for a password yet";
-            let diagnostic = Diagnostic::error("not-yet", at.key("auth").span(), message);
-            self.report(diagnostic.help("remove `auth`, and let only trusted machines reach the port"));
-        }
-        if raw.prefix.as_ref().is_some_and(|p| prefix(&p.0) != "/eureka") {
-            let message = "this version serves /eureka and /eureka/v2 only";
+        let lease = raw.lease.clone().unwrap_or_default();
+        let lease_at = at.key("lease");
+        let lease_duration = self.positive(lease.duration.as_ref(), 90 * SECOND, lease_at.key("duration"));
+        let renewal_interval =
+            self.positive(lease.renewal_interval.as_ref(), 30 * SECOND, lease_at.key("renewal-interval"));
+        if renewal_interval >= lease_duration {
+            let at =
+                lease_at.key(if lease.renewal_interval.is_some() { "renewal-interval" } else { "duration" });
             self.report(
-                Diagnostic::error("not-yet", at.key("prefix").span(), message).help("remove `prefix`"),
+                Diagnostic::error("contradiction", at.span(), "leases run out before they are renewed")
+                    .help("make `duration` at least twice `renewal-interval`, so that one lost heartbeat is harmless"),
             );
         }
         let guard = raw.self_preservation.clone().unwrap_or_default();
@@ -30,10 +31,12 @@ impl Lower<'_> {
             listen,
             prefix: raw.prefix.as_ref().map_or_else(|| "/eureka".to_owned(), |p| prefix(&p.0)),
             auth: self.auth(raw.auth.as_ref(), at.key("auth")),
+            lease_duration,
+            renewal_interval,
             eviction_interval: self.positive(
-                raw.eviction_interval.as_ref(),
+                lease.eviction_interval.as_ref(),
                 SECOND,
-                at.key("eviction-interval"),
+                lease_at.key("eviction-interval"),
             ),
             self_preservation_percent: guard.enabled.unwrap_or(true).then_some(percent),
             delta_retention: self.positive(
@@ -69,6 +72,9 @@ impl Lower<'_> {
             urls,
             connect_timeout: self.positive(raw.connect_timeout.as_ref(), SECOND, at.key("connect-timeout")),
             timeout: self.positive(raw.timeout.as_ref(), 5 * SECOND, at.key("timeout")),
+            batch_size: raw.batch_size.unwrap_or(250) as usize,
+            batch_delay: self.duration(raw.batch_delay.as_ref(), SECOND / 10, at.key("batch-delay")),
+            queue: raw.queue.unwrap_or(500_000) as usize,
         }
     }
 

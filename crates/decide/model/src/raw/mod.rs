@@ -21,7 +21,7 @@ pub use config::{
     Native, Rsa, RsaAlgorithm,
 };
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, Tls, ZuulImport};
-pub use registry::{Peers, Registry, SelfPreservation, Snapshot};
+pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
     Filter, HeaderValue, Match, Respond, Retry, RewritePrefix, Route, Timeouts, ValueCondition, ValueMatch,
 };

@@ -16,9 +16,8 @@ pub struct Registry {
     pub prefix: Option<PathText>,
     /// Basic authentication of clients and peers; without it nobody is asked.
     pub auth: Option<Auth>,
-    /// Looks for expired leases this often. How long a lease is, each instance says itself (90 s if it doesn't).
-    #[schemars(extend("default" = "1s"))]
-    pub eviction_interval: Option<Duration>,
+    /// Leases of instances.
+    pub lease: Option<Lease>,
     /// Guard against emptying the registry when heartbeats of many instances stop at once.
     pub self_preservation: Option<SelfPreservation>,
     /// How long a change stays in the delta that clients fetch.
@@ -31,6 +30,21 @@ pub struct Registry {
     pub peers: Option<Peers>,
     /// The file that keeps the registry's state over a restart; without it a restart begins empty.
     pub snapshot: Option<Snapshot>,
+}
+
+/// Leases of instances.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Lease {
+    /// For an instance that registers without a lease duration: evicted this long after its last heartbeat.
+    #[schemars(extend("default" = "90s"))]
+    pub duration: Option<Duration>,
+    /// For an instance that registers without a renewal interval: how often it is taken to send heartbeats.
+    #[schemars(extend("default" = "30s"))]
+    pub renewal_interval: Option<Duration>,
+    /// Looks for expired leases this often.
+    #[schemars(extend("default" = "1s"))]
+    pub eviction_interval: Option<Duration>,
 }
 
 /// Self-preservation. Hard evidence (a refused connection, a clean goodbye) removes an instance in any case.
@@ -59,6 +73,15 @@ pub struct Peers {
     /// For a peer to answer.
     #[schemars(extend("default" = "5s"))]
     pub timeout: Option<Duration>,
+    /// Most changes sent in one batch.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 250))]
+    pub batch_size: Option<u32>,
+    /// A change waits at most this long for its batch to fill.
+    #[schemars(extend("default" = "100ms"))]
+    pub batch_delay: Option<Duration>,
+    /// Most changes waiting for one peer; beyond it the oldest are dropped and counted.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 500_000))]
+    pub queue: Option<u32>,
 }
 
 /// The file that keeps the registry's state.
