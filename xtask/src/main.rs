@@ -10,19 +10,47 @@ cargo xtask CHECK...
   deny     licences, sources and doubled crates (cargo-deny)
   test     every test of the workspace
   docs     the documentation builds without a warning
+  story    the demo's story on the release binary
+  fuzz     every fuzz target for a minute (HAECHI_FUZZ_SECONDS changes that)
   all      the above, in this order";
 
-fn cargo(args: &[&str], envs: &[(&str, &str)]) -> bool {
-    eprintln!("xtask: cargo {}", args.join(" "));
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).envs(envs.iter().copied());
+/// What `all` does, the quick ones first.
+const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "fuzz"];
+
+/// Runs every fuzz target for a while, from its corpus. A finding is a file below fuzz/artifacts.
+fn fuzz() -> bool {
+    let seconds = std::env::var("HAECHI_FUZZ_SECONDS").unwrap_or_else(|_| "60".to_owned());
+    let time = format!("-max_total_time={seconds}");
+    let Ok(folder) = std::fs::read_dir("fuzz/fuzz_targets") else {
+        eprintln!("xtask: run it from the project's root");
+        return false;
+    };
+    let mut targets: Vec<String> = folder
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
+        .collect();
+    targets.sort();
+    // The fuzzer's instrumentation is behind a switch that a stable compiler takes only so.
+    let stable = [("RUSTC_BOOTSTRAP", "1")];
+    !targets.is_empty()
+        && targets.iter().all(|target| {
+            cargo(&["fuzz", "run", "--sanitizer", "none", target, "--", &time, "-rss_limit_mb=2048"], &stable)
+        })
+}
+
+fn run(command: &mut Command) -> bool {
+    eprintln!("xtask: {command:?}");
     match command.status() {
         Ok(status) => status.success(),
         Err(error) => {
-            eprintln!("xtask: can't start cargo: {error}");
+            eprintln!("xtask: can't start it: {error}");
             false
         }
     }
+}
+
+fn cargo(args: &[&str], envs: &[(&str, &str)]) -> bool {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    run(command.args(args).envs(envs.iter().copied()))
 }
 
 fn check(name: &str) -> Option<bool> {
@@ -37,7 +65,12 @@ fn check(name: &str) -> Option<bool> {
             &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
             &[("RUSTDOCFLAGS", "-D warnings")],
         ),
-        "all" => ["fmt", "clippy", "deny", "test", "docs"].iter().all(|name| check(name) == Some(true)),
+        "story" => {
+            cargo(&["build", "--release", "--quiet", "--package", "haechi"], &[])
+                && run(Command::new("target/release/haechi").args(["demo", "--story", "--port-base", "0"]))
+        }
+        "fuzz" => fuzz(),
+        "all" => ALL.iter().all(|name| check(name) == Some(true)),
         _ => return None,
     })
 }

@@ -34,16 +34,16 @@ impl Admin {
         Self { operations, events, consoles: Arc::new(Semaphore::new(MAX_CONSOLES)) }
     }
 
-    fn get(&self, path: &str, request: &Request) -> Response {
+    async fn get(&self, path: &str, request: &Request) -> Response {
         match path {
             "/" => page("text/html;charset=UTF-8", CONSOLE),
             "/console.js" => page("text/javascript;charset=UTF-8", SCRIPT),
             "/console.css" => page("text/css;charset=UTF-8", STYLE),
             "/openapi.json" => page("application/json", OPENAPI),
-            "/api/overview" => answer::json(StatusCode::OK, &self.operations.overview()),
+            "/api/overview" => answer::json(StatusCode::OK, &self.operations.overview().await),
             "/api/events" => answer::json(StatusCode::OK, &self.events.recent()),
             "/api/live" => self.live(),
-            "/api/explain" => self.explain(request),
+            "/api/explain" => self.explain(request).await,
             "/api/schema" => answer::json(StatusCode::OK, &self.operations.schema()),
             "/metrics" => answer::with(
                 StatusCode::OK,
@@ -97,7 +97,7 @@ impl Admin {
     }
 
     /// `?method=GET&target=/hello/id&header=Accept:%20text/plain`
-    fn explain(&self, request: &Request) -> Response {
+    async fn explain(&self, request: &Request) -> Response {
         let pairs = match request.query() {
             Ok(pairs) => pairs,
             Err(error) => return answer::text(StatusCode::BAD_REQUEST, format!("{error}\n")),
@@ -124,7 +124,7 @@ impl Admin {
         if question.target.is_empty() {
             return answer::text(StatusCode::BAD_REQUEST, "add ?target=/path\n");
         }
-        answer::json(StatusCode::OK, &self.operations.explain(&question))
+        answer::json(StatusCode::OK, &self.operations.explain(question).await)
     }
 }
 
@@ -155,7 +155,7 @@ impl Handler for Admin {
             path => path.trim_end_matches('/'),
         };
         match request.method {
-            Method::GET | Method::HEAD => self.get(path, &request),
+            Method::GET | Method::HEAD => self.get(path, &request).await,
             Method::POST => self.post(path).await,
             _ => {
                 let mut response = answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET and POST only\n");

@@ -29,10 +29,10 @@ pub struct Question {
     pub headers: Vec<(String, String)>,
 }
 
-/// What the admin port shows and does. Each answers from memory and never waits for a part that hangs.
+/// What the admin port shows and does. None waits for a part that hangs.
 pub trait Operations: Send + Sync + 'static {
     /// Everything the console shows, now.
-    fn overview(&self) -> Overview;
+    fn overview(&self) -> Answer<Overview>;
 
     /// Whether every part accepts and no configured thing was left out; with the reasons if not.
     fn health(&self) -> Result<(), Vec<String>>;
@@ -48,7 +48,7 @@ pub trait Operations: Send + Sync + 'static {
     fn refresh(&self) -> Answer<Result<Vec<String>, String>>;
 
     /// Which route a request would take, with filters, service and endpoints, and why.
-    fn explain(&self, question: &Question) -> Value;
+    fn explain(&self, question: Question) -> Answer<Value>;
 
     /// The JSON Schema of the configuration file.
     fn schema(&self) -> Value;

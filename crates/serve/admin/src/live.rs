@@ -46,7 +46,7 @@ pub fn stream(
                 }
             }
             tokio::select! {
-                _ = tick.tick() => pending.extend(frame("overview", &operations.overview())),
+                _ = tick.tick() => pending.extend(frame("overview", &operations.overview().await)),
                 event = live.recv() => match event {
                     Ok(event) => pending.extend(frame("event", &event)),
                     Err(RecvError::Lagged(_)) => {}

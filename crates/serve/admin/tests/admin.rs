@@ -19,8 +19,8 @@ struct Process {
 }
 
 impl Operations for Process {
-    fn overview(&self) -> Overview {
-        Overview { version: "test", ..Overview::default() }
+    fn overview(&self) -> Answer<Overview> {
+        Box::pin(async { Overview { version: "test", ..Overview::default() } })
     }
     fn health(&self) -> Result<(), Vec<String>> {
         if self.source_is_down.load(Ordering::SeqCst) {
@@ -45,8 +45,8 @@ impl Operations for Process {
             if down { Err("config server is silent".into()) } else { Ok(vec!["message".into()]) }
         })
     }
-    fn explain(&self, question: &Question) -> Value {
-        json!({ "target": question.target, "headers": question.headers })
+    fn explain(&self, question: Question) -> Answer<Value> {
+        Box::pin(async move { json!({ "target": question.target, "headers": question.headers }) })
     }
     fn schema(&self) -> Value {
         json!({})

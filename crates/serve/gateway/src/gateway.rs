@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -92,7 +92,7 @@ pub struct Gateway {
 struct WorkerHandle {
     commands: mpsc::UnboundedSender<Command>,
     board: Arc<Board>,
-    thread: Option<JoinHandle<()>>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What only one caller at a time may change.
@@ -142,7 +142,7 @@ impl Gateway {
                     tracing::error!(%error, "a worker could not start");
                 }
             })?;
-            workers.push(WorkerHandle { commands, board, thread: Some(thread) });
+            workers.push(WorkerHandle { commands, board, thread: std::sync::Mutex::new(Some(thread)) });
         }
         let gateway = Self {
             workers,
@@ -287,7 +287,7 @@ impl Gateway {
     }
 
     /// Accepts nothing more, lets what is in flight end, and stops. What is left at the deadline is cut.
-    pub async fn drain(mut self, deadline: Duration) -> Drained {
+    pub async fn drain(&self, deadline: Duration) -> Drained {
         let mut waiting = Vec::new();
         // Idle connections are closed early enough that the rest of the time is for requests.
         let idle_after = (deadline / 4).min(Duration::from_secs(1));
@@ -307,11 +307,11 @@ impl Gateway {
         let left = self.workers.iter().map(|worker| worker.board.worker.connections.get()).sum();
         let threads: Vec<_> = self
             .workers
-            .iter_mut()
+            .iter()
             .filter_map(|worker| {
                 // The thread may have ended already.
                 let _ = worker.commands.send(Command::Stop);
-                worker.thread.take()
+                worker.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
             })
             .collect();
         let joined = tokio::task::spawn_blocking(move || {

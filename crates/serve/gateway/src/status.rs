@@ -10,7 +10,7 @@ use crate::metrics::{RouteSum, ServiceSum};
 use crate::stats::BOUNDS_US;
 
 /// The gateway's state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
     /// The configuration that runs.
     pub generation: Generation,
@@ -57,7 +57,7 @@ pub struct EndpointStatus {
 }
 
 /// A route's counts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RouteStatus {
     /// Answers by class of status, 1xx to 5xx.
     pub answers: [u64; 5],

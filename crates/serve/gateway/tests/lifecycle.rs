@@ -141,7 +141,7 @@ async fn draining_finishes_what_is_in_flight_and_refuses_what_is_new() {
     busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     held.wait_for(1).await;
     let mut idle = Client::connect(address).await;
-    let draining = tokio::spawn(gateway.drain(Duration::from_secs(20)));
+    let draining = tokio::spawn(async move { gateway.drain(Duration::from_secs(20)).await });
     // The listener is gone before the request is done.
     while tokio::net::TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;

@@ -23,7 +23,7 @@ use crate::view::View;
 pub struct Registry {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Registry {
@@ -60,7 +60,7 @@ impl Registry {
             limits,
             stopped,
         )));
-        Self { shared, stop, tasks }
+        Self { shared, stop, tasks: Mutex::new(tasks) }
     }
 
     /// What is registered, and how the registry fares.
@@ -74,9 +74,10 @@ impl Registry {
     }
 
     /// Accepts nothing more, finishes what is in flight, and writes the state file a last time.
-    pub async fn stop(self) {
-        let _ = self.stop.send(true);
-        for task in self.tasks {
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        for task in tasks {
             // A task that panicked has nothing left to finish.
             let _ = task.await;
         }

@@ -1,0 +1,7 @@
+//! The commands that don't serve.
+
+pub mod check;
+pub mod explain;
+pub mod import;
+pub mod schema;
+pub mod status;

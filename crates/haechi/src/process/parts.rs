@@ -1,0 +1,140 @@
+//! From what the file means to each part's own options. What a part can't do yet is said, never dropped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use haechi_config::{EncryptOptions, GitOptions, NativeOptions, PatternRepository, RepositoryOptions, SourceOptions};
+use haechi_git::{Credentials, Ssh};
+use haechi_model::lowered::{
+    BasicAuth, ConfigServerConfig, ConfigSource, EncryptConfig, EncryptKey, GitConfig, GitRepository, RegistryConfig,
+    RsaAlgorithm,
+};
+use haechi_web::client::Url;
+use tokio::net::TcpListener;
+
+/// Binds a part's port, with an error that names the part.
+pub async fn bind(part: &str, listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).await.with_context(|| {
+        format!("the {part} can't listen on {listen}; stop what is there, or name another port in the file")
+    })
+}
+
+/// The registry's options, and what of the file they can't say.
+pub fn registry(config: &RegistryConfig) -> anyhow::Result<(haechi_registry::Options, Vec<String>)> {
+    let mut options = haechi_registry::Options::default();
+    let mut unsaid = Vec::new();
+    if config.prefix != "/eureka" {
+        unsaid.push(format!("registry.prefix {:?} is not supported yet; /eureka and /eureka/v2 are served", config.prefix));
+    }
+    if config.auth.is_some() {
+        anyhow::bail!("registry.auth is not supported yet; without it the registry would be open, so it is not started");
+    }
+    options.limits.instances = config.max_instances;
+    options.policy.tick = config.eviction_interval;
+    options.policy.delta_retention = config.delta_retention;
+    match config.self_preservation_percent {
+        Some(percent) => options.policy.tolerated_silence_percent = usize::from(100 - percent.min(100)),
+        None => options.policy.self_preservation = false,
+    }
+    if let Some(peers) = &config.peers {
+        for url in &peers.urls {
+            // A URL's path is a folder only with a slash at its end.
+            options.peers.push(Url::parse(&format!("{url}/")).with_context(|| format!("registry.peers: {url}"))?);
+        }
+        options.peer_connect_timeout = peers.connect_timeout;
+        options.peer_timeout = peers.timeout;
+    }
+    options.state_file = config.snapshot.as_ref().map(|snapshot| snapshot.path.clone());
+    Ok((options, unsaid))
+}
+
+/// The config server's options, and what of the file they can't say. Mirrors of remote repositories without
+/// a folder of their own go below `mirrors`.
+pub fn config(config: &ConfigServerConfig, mirrors: &Path) -> anyhow::Result<(haechi_config::Options, Vec<String>)> {
+    let mut unsaid = Vec::new();
+    let sources = config.sources.iter().map(|source| match source {
+        ConfigSource::Git(git) => SourceOptions::Git(git_source(git, &mut unsaid)),
+        ConfigSource::Native(native) => SourceOptions::Native(NativeOptions {
+            search_locations: native.locations.clone(),
+            add_label_locations: native.add_label_locations,
+            version: None,
+        }),
+    });
+    let mut options = haechi_config::Options::new(sources.collect(), mirrors.to_owned());
+    options.prefix.clone_from(&config.prefix);
+    options.accept_empty = config.accept_empty;
+    options.auth = config.auth.as_ref().map(credentials);
+    options.overrides =
+        config.overrides.iter().map(|(key, value)| (key.clone(), haechi_props::Value::Text(value.clone()))).collect();
+    if let Some(encrypt) = &config.encrypt {
+        options.encrypt = encryption(encrypt)?;
+    }
+    Ok((options, unsaid))
+}
+
+fn credentials(auth: &BasicAuth) -> Credentials {
+    Credentials { username: auth.username.clone(), password: auth.password.reveal().to_owned() }
+}
+
+fn git_source(git: &GitConfig, unsaid: &mut Vec<String>) -> GitOptions {
+    let mut repositories = Vec::new();
+    for matched in &git.repos {
+        repositories.push(PatternRepository {
+            name: matched.name.clone(),
+            patterns: matched.patterns.clone(),
+            repository: repository(&matched.repository, unsaid),
+        });
+    }
+    GitOptions { default: repository(&git.default, unsaid), repositories }
+}
+
+fn repository(git: &GitRepository, unsaid: &mut Vec<String>) -> RepositoryOptions {
+    let mut options = RepositoryOptions::new(&git.uri);
+    // `main` that may fall back to `master` is the config server's own default.
+    let may_fall_back = git.label == "main" && git.try_master;
+    options.default_label = (!may_fall_back).then(|| git.label.clone());
+    options.search_paths.clone_from(&git.search_paths);
+    options.refresh = (!git.refresh.is_zero()).then_some(git.refresh);
+    options.timeout = git.timeout;
+    options.clone_on_start = git.clone_on_start;
+    options.credentials = git.http_auth.as_ref().map(credentials);
+    options.ssh = Ssh {
+        identity_file: git.ssh.private_key.clone(),
+        strict_host_keys: git.ssh.strict_host_key_checking,
+        ..Ssh::default()
+    };
+    if git.ssh.passphrase.is_some() {
+        unsaid.push(format!("{}: a passphrase is not supported yet; use ssh-agent or a key without one", git.uri));
+    }
+    if git.folder.is_some() {
+        unsaid.push(format!("{}: config.git.folder is not supported yet; the clone is kept with the others", git.uri));
+    }
+    options
+}
+
+fn encryption(config: &EncryptConfig) -> anyhow::Result<EncryptOptions> {
+    let mut options = EncryptOptions {
+        enabled: config.enabled,
+        rsa_oaep: config.rsa.algorithm == RsaAlgorithm::Oaep,
+        rsa_strong: config.rsa.strong,
+        prefix_invalid_properties: config.prefix_invalid_properties,
+        ..EncryptOptions::default()
+    };
+    match &config.key {
+        None => {}
+        Some(EncryptKey::Symmetric { key, salt }) => {
+            options.key = Some(key.reveal().to_owned());
+            options.salt.clone_from(salt);
+        }
+        Some(EncryptKey::Pem(key)) => {
+            options.key = Some(key.reveal().to_owned());
+            options.salt.clone_from(&config.rsa.salt);
+        }
+        Some(EncryptKey::KeyStore { location, .. }) => anyhow::bail!(
+            "config.encrypt.key-store ({}) is not supported yet; put the private key into config.encrypt.key as PEM",
+            location.display()
+        ),
+    }
+    Ok(options)
+}

@@ -1,0 +1,82 @@
+//! Reading the configuration file from this machine.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use haechi_model::{Diagnostic, Files, Lowered, Reading, Renderings, Severity, Source};
+
+/// The files of this machine.
+struct Machine;
+
+impl Files for Machine {
+    fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+/// A file that was read: what it means and what is wrong with it.
+pub struct ConfigFile {
+    /// Its name as given.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    reading: Reading,
+}
+
+impl ConfigFile {
+    /// Reads it. Fails only if there is no text to read; mistakes in it are diagnostics.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("can't read {}; name the file, or start with `haechi up --help`", path.display())
+        })?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let reading = haechi_model::read(&Source {
+            text: &text,
+            folder: &folder,
+            variable: &|name| std::env::var(name).ok(),
+            files: &Machine,
+        });
+        Ok(Self { path: path.to_owned(), text, reading })
+    }
+
+    /// What can be applied, if anything can.
+    pub fn lowered(&self) -> Option<&Lowered> {
+        self.reading.lowered.as_ref()
+    }
+
+    /// Everything that is wrong.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.reading.diagnostics
+    }
+
+    /// Whether anything is wrong that is more than a warning.
+    pub fn has_errors(&self) -> bool {
+        self.reading.has_errors()
+    }
+
+    /// The diagnostics with excerpts, coloured on a terminal.
+    pub fn rendered(&self) -> String {
+        self.renderings().text(self.diagnostics(), std::io::stderr().is_terminal())
+    }
+
+    /// The diagnostics as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        self.renderings().json(self.diagnostics())
+    }
+
+    /// Errors in a line each, for status and events.
+    pub fn errors(&self) -> Vec<String> {
+        let errors = self.diagnostics().iter().filter(|d| d.severity == Severity::Error);
+        errors.map(|d| format!("{}:{}: {}", self.path.display(), d.span.start.line, d.message)).collect()
+    }
+
+    fn renderings(&self) -> Renderings<'_> {
+        Renderings { file: self.path.to_str().unwrap_or("haechi.yaml"), text: &self.text }
+    }
+}

@@ -1,0 +1,62 @@
+//! Configuration values in words, for the console, `status` and `explain`.
+
+use haechi_route::config::{Action, Filter, HostPattern, Match, PathPattern, ValueMatch, ValuePattern};
+
+/// A match: `GET shop.example /hello/** header x-canary=yes`.
+pub fn matches(m: &Match) -> String {
+    let mut words = Vec::new();
+    if !m.methods.is_empty() {
+        words.push(m.methods.join("|"));
+    }
+    match &m.host {
+        Some(HostPattern::Exact(host)) => words.push(host.clone()),
+        Some(HostPattern::Suffix(suffix)) => words.push(format!("*{suffix}")),
+        None => {}
+    }
+    words.push(m.path.as_ref().map_or_else(|| "/**".to_owned(), path));
+    words.extend(m.headers.iter().map(|header| format!("header {}", value(header))));
+    words.extend(m.query.iter().map(|query| format!("query {}", value(query))));
+    words.join(" ")
+}
+
+fn path(pattern: &PathPattern) -> String {
+    match pattern {
+        PathPattern::Exact(path) => format!("{path} exactly"),
+        PathPattern::Prefix(prefix) => format!("{prefix}/**"),
+        PathPattern::Pattern(pattern) => pattern.clone(),
+    }
+}
+
+fn value(m: &ValueMatch) -> String {
+    match &m.value {
+        ValuePattern::Present => m.name.clone(),
+        ValuePattern::Absent => format!("{} absent", m.name),
+        ValuePattern::Exact(text) => format!("{}={text}", m.name),
+        ValuePattern::Prefix(text) => format!("{}={text}…", m.name),
+    }
+}
+
+/// Where requests go.
+pub fn action(action: &Action) -> String {
+    match action {
+        Action::Service(name) => name.to_string(),
+        Action::Respond { status, .. } => format!("answered here: {status}"),
+    }
+}
+
+/// A filter.
+pub fn filter(filter: &Filter) -> String {
+    match filter {
+        Filter::StripPrefix(prefix) => format!("strip {prefix} off the path"),
+        Filter::RewritePrefix { from, to } => format!("path prefix {from} becomes {to}"),
+        Filter::RewritePath(path) => format!("the path becomes {path}"),
+        Filter::RewriteHost(host) => format!("Host becomes {host}"),
+        Filter::KeepHost => "the client's Host is kept".to_owned(),
+        Filter::SetRequestHeader(name, value) => format!("request header {name}: {value}"),
+        Filter::RemoveRequestHeader(name) => format!("request header {name} removed"),
+        Filter::SetResponseHeader(name, value) => format!("response header {name}: {value}"),
+        Filter::RemoveResponseHeader(name) => format!("response header {name} removed"),
+        Filter::NoForwardedHeaders => "no X-Forwarded headers".to_owned(),
+        Filter::ForwardedPrefix => "X-Forwarded-Prefix tells what was stripped".to_owned(),
+    }
+}
