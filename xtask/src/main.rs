@@ -25,9 +25,8 @@ fn fuzz() -> bool {
         eprintln!("xtask: run it from the project's root");
         return false;
     };
-    let mut targets: Vec<String> = folder
-        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned))
-        .collect();
+    let mut targets: Vec<String> =
+        folder.filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned)).collect();
     targets.sort();
     // The fuzzer's instrumentation is behind a switch that a stable compiler takes only so.
     let stable = [("RUSTC_BOOTSTRAP", "1")];

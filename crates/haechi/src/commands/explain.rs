@@ -47,7 +47,9 @@ fn question(args: &ExplainArgs) -> anyhow::Result<Question> {
     );
     let mut headers = Vec::new();
     for header in &args.headers {
-        let Some((name, value)) = header.split_once(':') else { bail!("{header:?} is no header; write 'Name: value'") };
+        let Some((name, value)) = header.split_once(':') else {
+            bail!("{header:?} is no header; write 'Name: value'")
+        };
         headers.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(Question { method: method.to_owned(), target: target.to_owned(), headers })

@@ -20,7 +20,8 @@ pub async fn ask(admin: &str, path_and_query: &str) -> anyhow::Result<Value> {
     let status = response.status();
     let body = response.text().await?;
     ensure!(status.is_success(), "{url} answered {status}: {}", body.trim());
-    serde_json::from_str(&body).with_context(|| format!("{url} did not answer with JSON; is that Haechi's admin port?"))
+    serde_json::from_str(&body)
+        .with_context(|| format!("{url} did not answer with JSON; is that Haechi's admin port?"))
 }
 
 /// Runs the command.
@@ -56,7 +57,12 @@ fn text(overview: &Value) -> String {
     ));
     for part in list(overview, "parts") {
         let mark = if part["ok"] == true { "✓" } else { "✗" };
-        line(format!("{mark} {:<10} {:<24} {}", string(part, "name"), string(part, "listen"), string(part, "state")));
+        line(format!(
+            "{mark} {:<10} {:<24} {}",
+            string(part, "name"),
+            string(part, "listen"),
+            string(part, "state")
+        ));
     }
     for service in list(overview, "services") {
         line(format!("\nservice {} ({})", string(service, "name"), string(service, "source")));

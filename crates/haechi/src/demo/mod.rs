@@ -33,10 +33,14 @@ pub async fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
             narrate(&event);
         }
     });
-    let instances = [Instance::start(ports.instances[0], &ports)?, Instance::start(ports.instances[1], &ports)?];
+    let instances =
+        [Instance::start(ports.instances[0], &ports)?, Instance::start(ports.instances[1], &ports)?];
 
     let outcome = if args.story {
-        story::Story::new(ports, folder, instances, SystemClock::start())?.play().await.map(|()| ExitCode::SUCCESS)
+        story::Story::new(ports, folder, instances, SystemClock::start())?
+            .play()
+            .await
+            .map(|()| ExitCode::SUCCESS)
     } else {
         println!("{}", what_to_try(&ports, &folder));
         until_interrupted(instances).await.map(|()| ExitCode::SUCCESS)

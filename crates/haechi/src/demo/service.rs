@@ -59,7 +59,8 @@ impl Hello {
         }
         let document: Value = serde_json::from_slice(&response.bytes().await?)?;
         let new = flatten(&document);
-        let mut kept = self.properties.write().map_err(|_| anyhow::anyhow!("a reader of the properties panicked"))?;
+        let mut kept =
+            self.properties.write().map_err(|_| anyhow::anyhow!("a reader of the properties panicked"))?;
         let changed = kept
             .iter()
             .filter(|(key, value)| new.get(*key) != Some(value))
@@ -150,12 +151,16 @@ impl Handler for Hello {
             (&Method::GET | &Method::HEAD, "/id") => {
                 answer::text(StatusCode::OK, format!("{}:{}", self.args.name, self.args.port))
             }
-            (&Method::GET | &Method::HEAD, "/health") => answer::json(StatusCode::OK, &json!({ "status": "UP" })),
+            (&Method::GET | &Method::HEAD, "/health") => {
+                answer::json(StatusCode::OK, &json!({ "status": "UP" }))
+            }
             (&Method::POST, "/refresh" | "/actuator/refresh") => match self.refresh().await {
                 Ok(changed) => answer::json(StatusCode::OK, &changed),
                 Err(error) => answer::text(StatusCode::BAD_GATEWAY, format!("{error:#}\n")),
             },
-            (_, path) => answer::text(StatusCode::NOT_FOUND, format!("helloworld-service has nothing at {path}\n")),
+            (_, path) => {
+                answer::text(StatusCode::NOT_FOUND, format!("helloworld-service has nothing at {path}\n"))
+            }
         }
     }
 }

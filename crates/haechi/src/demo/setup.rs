@@ -30,13 +30,22 @@ impl Ports {
     /// The story's own ports, or six in a row from `base`, or six free ones where `base` is 0.
     pub fn new(base: Option<u16>) -> anyhow::Result<Self> {
         let Some(base) = base else {
-            return Ok(Self { gateway: 9999, admin: 9900, registry: 8761, config: 8888, instances: [8000, 8989] });
+            return Ok(Self {
+                gateway: 9999,
+                admin: 9900,
+                registry: 8761,
+                config: 8888,
+                instances: [8000, 8989],
+            });
         };
         if base == 0 {
             return Self::free();
         }
         if base < 1024 || base > u16::MAX - 5 {
-            bail!("--port-base takes 1024 to {}, and six ports in a row are used from it; 0 takes six free ones", u16::MAX - 5);
+            bail!(
+                "--port-base takes 1024 to {}, and six ports in a row are used from it; 0 takes six free ones",
+                u16::MAX - 5
+            );
         }
         Ok(Self {
             gateway: base,
@@ -99,10 +108,7 @@ pub struct Folder {
 
 /// The story's properties, as in the original demo.
 const FILES: [(&str, &str); 4] = [
-    (
-        "application.properties",
-        "# Shared by every application.\nmanagement.security.enabled=false\n",
-    ),
+    ("application.properties", "# Shared by every application.\nmanagement.security.enabled=false\n"),
     ("discovery-service.properties", "server.port=8761\neureka.client.register-with-eureka=false\n"),
     (
         "helloworld-client.properties",
@@ -161,7 +167,11 @@ impl Folder {
     /// Writes and commits files.
     pub fn commit(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<()> {
         let seconds = i64::try_from(SystemClock::start().wall().0 / 1000)?;
-        let by = haechi_git::Signature { name: "Haechi demo".into(), email: "demo@haechi.invalid".into(), seconds };
+        let by = haechi_git::Signature {
+            name: "Haechi demo".into(),
+            email: "demo@haechi.invalid".into(),
+            seconds,
+        };
         let changes: Vec<(&str, Change<'_>)> =
             files.iter().map(|(path, text)| (*path, Change::Write(text.as_bytes()))).collect();
         haechi_git::commit(&self.repository(), &changes, message, &by)?;

@@ -103,7 +103,8 @@ impl Story {
     /// Waits until the gateway knows exactly these instances as up.
     async fn until_up(&self, ports: &[u16]) -> anyhow::Result<()> {
         let url = format!("http://127.0.0.1:{}/api/overview", self.ports.admin);
-        let wanted: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let mut wanted: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        wanted.sort_unstable();
         self.until(&format!("{} to be up", wanted.join(" and ")), || async {
             let overview: Value = serde_json::from_str(&self.get(&url).await?.1)?;
             let up = up_endpoints(&overview);
@@ -181,7 +182,10 @@ impl Story {
         ensure!(status == 404, "the removed route answered {status}");
         let tally = load.finish().await?;
         ensure!(tally.failures() == 0, "requests failed: {:?}", tally.failed);
-        Self::proof(&format!("/hi → 200, then 404 once removed; {} requests meanwhile, 0 failed", tally.sent));
+        Self::proof(&format!(
+            "/hi → 200, then 404 once removed; {} requests meanwhile, 0 failed",
+            tally.sent
+        ));
         Ok(())
     }
 
@@ -244,7 +248,10 @@ impl Story {
             tally.quantile(1.0)
         ));
         let most = (timeout.as_millis() as usize + 500) * PER_SECOND as usize / 1000 / 2;
-        ensure!(stuck <= most, "{stuck} requests met the frozen instance, at most {most} can within the timeout");
+        ensure!(
+            stuck <= most,
+            "{stuck} requests met the frozen instance, at most {most} can within the timeout"
+        );
         Self::proof(&format!("it was out within its timeout of {timeout:?}"));
         self.until_up(&self.ports.instances).await?;
         Self::proof("thawed, it is back");
@@ -273,7 +280,9 @@ impl Story {
 fn up_endpoints(overview: &Value) -> Vec<String> {
     let services = overview["services"].as_array().into_iter().flatten();
     let endpoints = services
-        .filter(|service| service["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("helloworld-service")))
+        .filter(|service| {
+            service["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case("helloworld-service"))
+        })
         .flat_map(|service| service["endpoints"].as_array().into_iter().flatten());
     let mut up: Vec<String> = endpoints
         .filter(|endpoint| endpoint["state"] == "up")

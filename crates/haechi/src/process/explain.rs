@@ -14,7 +14,11 @@ use crate::words;
 pub type EndpointWords = (String, String, String);
 
 /// Explains a request by a configuration. `endpoints` tells those of a service, where they are known.
-pub fn explain(config: &GatewayConfig, question: &Question, endpoints: &dyn Fn(&str) -> Vec<EndpointWords>) -> Value {
+pub fn explain(
+    config: &GatewayConfig,
+    question: &Question,
+    endpoints: &dyn Fn(&str) -> Vec<EndpointWords>,
+) -> Value {
     let (host, path, query) = split(question);
     let normal = match NormalPath::new(path.as_bytes()) {
         Ok(normal) => normal,
@@ -32,12 +36,23 @@ pub fn explain(config: &GatewayConfig, question: &Question, endpoints: &dyn Fn(&
     };
     let (table, _) = RouteTable::build(&config.routes);
     let explanation = table.explain(&config.routes, &request);
-    let mut text = format!("{} {}{path}\n", question.method, if host.is_empty() { String::new() } else { format!("{host} ") });
+    let mut text = format!(
+        "{} {}{path}\n",
+        question.method,
+        if host.is_empty() { String::new() } else { format!("{host} ") }
+    );
     let mut answer = json!({ "method": question.method, "host": host, "path": path });
     match explanation.winner.as_ref().and_then(|winner| Some((winner, config.routes.get(winner.route)?))) {
         Some((winner, route)) => {
-            let _ = writeln!(text, "  route     {} ({}): {}", route.name, words::matches(&route.matches), winner.why);
-            answer["route"] = json!({ "name": route.name, "matches": words::matches(&route.matches), "why": winner.why });
+            let _ = writeln!(
+                text,
+                "  route     {} ({}): {}",
+                route.name,
+                words::matches(&route.matches),
+                winner.why
+            );
+            answer["route"] =
+                json!({ "name": route.name, "matches": words::matches(&route.matches), "why": winner.why });
             way(route, config, endpoints, &mut text, &mut answer);
         }
         None => {
@@ -105,9 +120,10 @@ fn way(
 /// Endpoints as far as a file alone tells them.
 pub fn endpoints_in_file(config: &GatewayConfig, service: &str) -> Vec<EndpointWords> {
     match config.services.get(service).map(|service| &service.endpoints) {
-        Some(Endpoints::Static(list)) => {
-            list.iter().map(|e| (e.address.to_string(), "static".to_owned(), "written in the file".to_owned())).collect()
-        }
+        Some(Endpoints::Static(list)) => list
+            .iter()
+            .map(|e| (e.address.to_string(), "static".to_owned(), "written in the file".to_owned()))
+            .collect(),
         Some(Endpoints::Dns { host, port }) => {
             vec![(format!("{host}:{port}"), "dns".to_owned(), "every address of the name".to_owned())]
         }

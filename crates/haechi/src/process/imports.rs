@@ -31,7 +31,9 @@ impl Imported {
     ) -> anyhow::Result<Self> {
         let properties = match (&zuul.from, config) {
             (ConfigOrigin::InProcess, Some(config)) => in_process(zuul, config).await?,
-            (ConfigOrigin::InProcess, None) => bail!("gateway.import.zuul names no uri and no config server runs here"),
+            (ConfigOrigin::InProcess, None) => {
+                bail!("gateway.import.zuul names no uri and no config server runs here")
+            }
             (ConfigOrigin::Remote { .. }, _) => remote(zuul).await?,
         };
         Ok(Self::of(zuul.application.clone(), properties, discovered))
@@ -72,7 +74,8 @@ async fn in_process(zuul: &ZuulImport, config: &ConfigServer) -> anyhow::Result<
 /// Asks another config server, as a Spring client does.
 async fn remote(zuul: &ZuulImport) -> anyhow::Result<IndexMap<String, String>> {
     let ConfigOrigin::Remote { uri, auth } = &zuul.from else { bail!("no config server is named") };
-    let label = zuul.label.as_ref().map(|label| format!("/{}", label.replace('/', "(_)"))).unwrap_or_default();
+    let label =
+        zuul.label.as_ref().map(|label| format!("/{}", label.replace('/', "(_)"))).unwrap_or_default();
     let url = format!("{uri}/{}/{}{label}", zuul.application, zuul.profiles.join(","));
     let http = client::client(Duration::from_secs(2), Duration::from_secs(10))?;
     let mut request = http.get(&url).header("accept", "application/json");
@@ -83,8 +86,8 @@ async fn remote(zuul: &ZuulImport) -> anyhow::Result<IndexMap<String, String>> {
     if !response.status().is_success() {
         bail!("{url} answered {}", response.status());
     }
-    let document: Value =
-        serde_json::from_slice(&response.bytes().await?).with_context(|| format!("{url} did not answer with JSON"))?;
+    let document: Value = serde_json::from_slice(&response.bytes().await?)
+        .with_context(|| format!("{url} did not answer with JSON"))?;
     let mut flat = IndexMap::new();
     for source in document["propertySources"].as_array().into_iter().flatten().rev() {
         for (key, value) in source["source"].as_object().into_iter().flatten() {

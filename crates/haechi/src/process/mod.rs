@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use haechi_admin::Admin;
 use haechi_config::ConfigServer;
-use haechi_core::{Clock, Instant, ServiceName, SystemClock};
+use haechi_core::{Clock, Generation, Instant, ServiceName, SystemClock};
 use haechi_gateway::Gateway;
 use haechi_model::Lowered;
 use haechi_registry::Registry;
@@ -75,8 +75,8 @@ struct Shown {
     refused: Vec<String>,
     /// Why the import could not be read.
     import_problem: Option<String>,
-    /// What the file says and this version can't do.
-    unsaid: Vec<String>,
+    /// Changes that wait for the next start.
+    waiting: Vec<String>,
     /// Addresses of the parts beside the gateway.
     listens: Vec<(&'static str, String)>,
 }
@@ -94,16 +94,15 @@ impl Process {
         let mut tasks = Vec::new();
         let mut registry = None;
         if let Some(section) = &lowered.registry {
-            let (options, unsaid) = parts::registry(section)?;
-            shown.unsaid.extend(unsaid);
+            let options = parts::registry(section)?;
             let listener = parts::bind("registry", section.listen).await?;
             shown.listens.push(("registry", listener.local_addr()?.to_string()));
-            registry = Some(Registry::start(options, listener, publisher, events.clone(), Arc::clone(&clock)));
+            registry =
+                Some(Registry::start(options, listener, publisher, events.clone(), Arc::clone(&clock)));
         }
         let mut config = None;
         if let Some(section) = &lowered.config {
-            let (options, unsaid) = parts::config(section, &mirrors(&file.path))?;
-            shown.unsaid.extend(unsaid);
+            let options = parts::config(section, &mirrors(&file.path))?;
             let listener = parts::bind("config server", section.listen).await?;
             shown.listens.push(("config", listener.local_addr()?.to_string()));
             let server = Arc::new(ConfigServer::start(options, Arc::clone(&clock), events.clone()).await?);
@@ -113,7 +112,9 @@ impl Process {
         }
         let admin = match &lowered.admin {
             Some(section) if section.auth.is_some() => {
-                anyhow::bail!("admin.auth is not supported yet; without it the admin port would be open, so nothing is started")
+                anyhow::bail!(
+                    "admin.auth is not supported yet; without it the admin port would be open, so nothing is started"
+                )
             }
             Some(section) => {
                 let listener = parts::bind("admin port", section.listen).await?;
@@ -122,19 +123,41 @@ impl Process {
             }
             None => None,
         };
-        let gateway = match &lowered.gateway {
-            Some(section) => Some(
-                Gateway::start(haechi_gateway::Options {
-                    config: GatewayConfig { listeners: std::collections::BTreeMap::new(), ..section.clone() },
-                    generation: haechi_core::Generation(0),
-                    workers: section.workers,
-                    clock: Arc::clone(&clock),
-                    subscriber: Some(subscriber.clone()),
-                })
-                .await?,
-            ),
+        let imported = match &lowered.zuul {
+            Some(zuul) => match Imported::read(zuul, config.as_deref(), &[]).await {
+                Ok(imported) => Some(imported),
+                Err(error) => {
+                    events.say(
+                        "gateway",
+                        format!("routes of {} could not be read: {error:#}", zuul.application),
+                    );
+                    shown.import_problem = Some(format!("{error:#}"));
+                    None
+                }
+            },
             None => None,
         };
+        let mut gateway = None;
+        if let Some(section) = &lowered.gateway {
+            let (merged, mut refused) = merge(section, imported.as_ref());
+            let first = Generation(1);
+            let started = Gateway::start(haechi_gateway::Options {
+                config: merged.clone(),
+                generation: first,
+                workers: section.workers,
+                clock: Arc::clone(&clock),
+                subscriber: Some(subscriber.clone()),
+            })
+            .await?;
+            refused.extend(started.status().await.refused);
+            let left_out = file.errors().into_iter().chain(refused.iter().cloned()).collect();
+            let changes = changes(&GatewayConfig::default(), &merged);
+            shown.generations.applied(first, clock.wall(), "start", changes, left_out);
+            shown.refused = refused;
+            shown.gateway = merged;
+            shown.imported.clone_from(&imported);
+            gateway = Some(started);
+        }
         let process = Arc::new(Self {
             started: clock.now(),
             clock,
@@ -143,16 +166,13 @@ impl Process {
             registry,
             config,
             subscriber,
-            sources: Mutex::new(Sources { lowered, refused: file.errors(), imported: None }),
+            sources: Mutex::new(Sources { lowered, refused: file.errors(), imported }),
             shown: RwLock::new(shown),
             traffic: Traffic::default(),
             file: watch::FileWatch::new(&file.path),
             stop,
             tasks: std::sync::Mutex::new(tasks),
         });
-        // What could not be read is said by then, and tried again.
-        let _ = process.read_import().await;
-        process.apply("start").await.map_err(anyhow::Error::msg)?;
         process.spawn(admin);
         Ok(process)
     }
@@ -164,9 +184,15 @@ impl Process {
             tokio::spawn(watch::import(Arc::clone(self))),
         ];
         if let Some(listener) = admin {
-            let handler = Arc::new(Admin::new(Arc::new(operations::Running(Arc::clone(self))), self.events.clone()));
+            let handler =
+                Arc::new(Admin::new(Arc::new(operations::Running(Arc::clone(self))), self.events.clone()));
             let stopped = self.stop.subscribe();
-            tasks.push(tokio::spawn(haechi_web::serve(listener, handler, haechi_web::Limits::default(), stopped)));
+            tasks.push(tokio::spawn(haechi_web::serve(
+                listener,
+                handler,
+                haechi_web::Limits::default(),
+                stopped,
+            )));
         }
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
@@ -205,7 +231,9 @@ impl Process {
         let read = tokio::task::spawn_blocking(move || ConfigFile::read(&path)).await;
         let file = match read {
             Ok(Ok(file)) => file,
-            Ok(Err(error)) => return self.events.say("haechi", format!("the configuration stays as it is: {error:#}")),
+            Ok(Err(error)) => {
+                return self.events.say("haechi", format!("the configuration stays as it is: {error:#}"));
+            }
             Err(error) => return self.events.say("haechi", format!("reading the file failed: {error}")),
         };
         if !file.diagnostics().is_empty() {
@@ -214,7 +242,9 @@ impl Process {
         self.show(|shown| shown.file_problems = file.errors());
         let Some(lowered) = file.lowered().cloned() else {
             let n = file.errors().len();
-            return self.events.say("haechi", format!("the configuration stays as it is: {n} mistakes in the file"));
+            return self
+                .events
+                .say("haechi", format!("the configuration stays as it is: {n} mistakes in the file"));
         };
         {
             let mut sources = self.sources.lock().await;
@@ -235,14 +265,17 @@ impl Process {
             ("registry", old.registry != new.registry),
             ("config", old.config != new.config),
             ("admin", old.admin != new.admin),
-            ("gateway (its presence and its workers)", old.gateway.as_ref().map(|g| g.workers) != new.gateway.as_ref().map(|g| g.workers)),
+            (
+                "gateway (its presence and its workers)",
+                old.gateway.as_ref().map(|g| g.workers) != new.gateway.as_ref().map(|g| g.workers),
+            ),
         ];
         for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {
             let what = format!("{section}: this change takes effect at the next start");
             self.events.say("haechi", what.clone());
             self.show(|shown| {
-                if !shown.unsaid.contains(&what) {
-                    shown.unsaid.push(what);
+                if !shown.waiting.contains(&what) {
+                    shown.waiting.push(what);
                 }
             });
         }
@@ -259,7 +292,8 @@ impl Process {
         };
         match Imported::read(&zuul, self.config.as_deref(), &self.discovered()).await {
             Ok(imported) => {
-                let changed = imported.changed_since(sources.imported.as_ref().unwrap_or(&Imported::default()));
+                let changed =
+                    imported.changed_since(sources.imported.as_ref().unwrap_or(&Imported::default()));
                 sources.imported = Some(imported);
                 self.show(|shown| shown.import_problem = None);
                 Ok(changed)
@@ -268,7 +302,8 @@ impl Process {
                 let why = format!("{error:#}");
                 let first = self.shown().import_problem.is_none();
                 if first {
-                    self.events.say("gateway", format!("routes of {} could not be read: {why}", zuul.application));
+                    self.events
+                        .say("gateway", format!("routes of {} could not be read: {why}", zuul.application));
                 }
                 self.show(|shown| shown.import_problem = Some(why.clone()));
                 Err(why)
@@ -279,19 +314,19 @@ impl Process {
     /// Applies what the sources say now, if it differs from what runs.
     async fn apply(&self, cause: &str) -> Result<(), String> {
         let sources = self.sources.lock().await;
-        let (Some(gateway), Some(from_file)) = (&self.gateway, &sources.lowered.gateway) else { return Ok(()) };
+        let (Some(gateway), Some(from_file)) = (&self.gateway, &sources.lowered.gateway) else {
+            return Ok(());
+        };
         let (config, mut refused) = merge(from_file, sources.imported.as_ref());
         let (old, number) = {
             let shown = self.shown();
             (shown.gateway.clone(), shown.generations.newest().next())
         };
-        let first = number.0 == 1;
-        if old == config && !first {
+        if old == config {
             self.show(|shown| shown.imported.clone_from(&sources.imported));
             return Ok(());
         }
-        let changes: Vec<String> =
-            haechi_route::difference(&old, &config).iter().map(ToString::to_string).collect();
+        let changes = changes(&old, &config);
         let left_out = gateway.apply(config.clone(), number).await.map_err(|error| error.to_string())?;
         refused.extend(left_out.iter().map(ToString::to_string));
         let mut all = sources.refused.clone();
@@ -322,7 +357,10 @@ impl Process {
         if let Some(gateway) = &self.gateway {
             let drained = gateway.drain(DRAIN).await;
             if drained.cut > 0 {
-                self.events.say("gateway", format!("{} connections were still busy after {DRAIN:?} and were cut", drained.cut));
+                self.events.say(
+                    "gateway",
+                    format!("{} connections were still busy after {DRAIN:?} and were cut", drained.cut),
+                );
             }
         }
         self.stop.send_replace(true);
@@ -340,6 +378,11 @@ impl Process {
     }
 }
 
+/// What changed between two configurations, a line each.
+fn changes(old: &GatewayConfig, new: &GatewayConfig) -> Vec<String> {
+    haechi_route::difference(old, new).iter().map(ToString::to_string).collect()
+}
+
 /// Routes and services of the file, with those of the import beside them. A name that both have is the file's.
 fn merge(file: &GatewayConfig, imported: Option<&Imported>) -> (GatewayConfig, Vec<String>) {
     let mut config = file.clone();
@@ -347,7 +390,10 @@ fn merge(file: &GatewayConfig, imported: Option<&Imported>) -> (GatewayConfig, V
     let Some(imported) = imported else { return (config, refused) };
     for route in &imported.import.routes {
         if file.routes.iter().any(|own| own.name == route.name) {
-            refused.push(format!("route {} of {}: the file has a route of this name", route.name, imported.application));
+            refused.push(format!(
+                "route {} of {}: the file has a route of this name",
+                route.name, imported.application
+            ));
         } else {
             config.routes.push(route.clone());
         }

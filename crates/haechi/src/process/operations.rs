@@ -47,7 +47,9 @@ impl Operations for Running {
         Box::pin(async move {
             let seen = process.seen().await;
             let shown = process.shown();
-            explain::explain(&shown.gateway, &question, &|service| process.endpoints_of(&shown, &seen, service))
+            explain::explain(&shown.gateway, &question, &|service| {
+                process.endpoints_of(&shown, &seen, service)
+            })
         })
     }
 

@@ -48,8 +48,10 @@ impl Process {
     fn problems_of(&self, shown: &Shown) -> Vec<String> {
         let mut problems = shown.file_problems.clone();
         problems.extend(shown.refused.iter().cloned());
-        problems.extend(shown.import_problem.iter().map(|why| format!("imported routes could not be read again: {why}")));
-        problems.extend(shown.unsaid.iter().cloned());
+        problems.extend(
+            shown.import_problem.iter().map(|why| format!("imported routes could not be read again: {why}")),
+        );
+        problems.extend(shown.waiting.iter().cloned());
         if let Some(config) = &self.config {
             problems.extend(config.status().problems());
         }
@@ -59,8 +61,10 @@ impl Process {
     fn parts(&self, shown: &Shown) -> Vec<PartView> {
         let mut parts = Vec::new();
         if let Some(gateway) = &self.gateway {
-            let listen = gateway.local_addrs().values().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let state = format!("{} routes to {} services", shown.gateway.routes.len(), shown.gateway.services.len());
+            let listen =
+                gateway.local_addrs().values().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let state =
+                format!("{} routes to {} services", shown.gateway.routes.len(), shown.gateway.services.len());
             parts.push(PartView { name: "gateway", listen, state, ok: shown.refused.is_empty() });
         }
         for (name, listen) in &shown.listens {
@@ -77,7 +81,11 @@ impl Process {
     fn registry_state(&self) -> (String, bool) {
         let Some(registry) = &self.registry else { return Default::default() };
         let view = registry.status();
-        let mut state = format!("{} instances, {} heartbeats in the last minute", view.instances.len(), view.renewals_last_minute);
+        let mut state = format!(
+            "{} instances, {} heartbeats in the last minute",
+            view.instances.len(),
+            view.renewals_last_minute
+        );
         if view.self_preservation {
             state.push_str(&format!("; self-preservation keeps {} expired leases", view.held));
         }
@@ -135,12 +143,19 @@ impl Process {
     pub(super) fn endpoints_of(&self, shown: &Shown, seen: &Status, service: &str) -> Vec<EndpointWords> {
         let views = self.services(shown, seen);
         let found = views.into_iter().find(|view| view.name == service);
-        found.map(|view| view.endpoints.into_iter().map(|e| (e.address, e.state, e.why)).collect()).unwrap_or_default()
+        found
+            .map(|view| view.endpoints.into_iter().map(|e| (e.address, e.state, e.why)).collect())
+            .unwrap_or_default()
     }
 }
 
 /// Adds what the gateway saw of each endpoint, and those endpoints that only it knows.
-fn with_traffic(name: &ServiceName, source: String, mut endpoints: Vec<EndpointView>, seen: &Status) -> ServiceView {
+fn with_traffic(
+    name: &ServiceName,
+    source: String,
+    mut endpoints: Vec<EndpointView>,
+    seen: &Status,
+) -> ServiceView {
     let known = seen.services.get(name).into_iter().flat_map(|service| &service.endpoints);
     for (address, status) in known {
         let address = address.to_string();
@@ -187,7 +202,12 @@ fn instance(fact: &InstanceFact, leases: &BTreeMap<String, u64>) -> EndpointView
 fn routes(shown: &Shown, seen: &Status) -> Vec<RouteView> {
     let imported = |name: &str| {
         let import = shown.imported.as_ref()?;
-        import.import.routes.iter().any(|route| route.name.as_str() == name).then(|| format!("zuul {}", import.application))
+        import
+            .import
+            .routes
+            .iter()
+            .any(|route| route.name.as_str() == name)
+            .then(|| format!("zuul {}", import.application))
     };
     let mut views: Vec<RouteView> = Vec::new();
     for route in &shown.gateway.routes {

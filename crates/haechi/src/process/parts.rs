@@ -1,14 +1,16 @@
-//! From what the file means to each part's own options. What a part can't do yet is said, never dropped.
+//! From what the file means to each part's own options. What a part can't do yet is a diagnostic of the model's.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
-use haechi_config::{EncryptOptions, GitOptions, NativeOptions, PatternRepository, RepositoryOptions, SourceOptions};
+use haechi_config::{
+    EncryptOptions, GitOptions, NativeOptions, PatternRepository, RepositoryOptions, SourceOptions,
+};
 use haechi_git::{Credentials, Ssh};
 use haechi_model::lowered::{
-    BasicAuth, ConfigServerConfig, ConfigSource, EncryptConfig, EncryptKey, GitConfig, GitRepository, RegistryConfig,
-    RsaAlgorithm,
+    BasicAuth, ConfigServerConfig, ConfigSource, EncryptConfig, EncryptKey, GitConfig, GitRepository,
+    RegistryConfig, RsaAlgorithm,
 };
 use haechi_web::client::Url;
 use tokio::net::TcpListener;
@@ -20,16 +22,19 @@ pub async fn bind(part: &str, listen: SocketAddr) -> anyhow::Result<TcpListener>
     })
 }
 
-/// The registry's options, and what of the file they can't say.
-pub fn registry(config: &RegistryConfig) -> anyhow::Result<(haechi_registry::Options, Vec<String>)> {
-    let mut options = haechi_registry::Options::default();
-    let mut unsaid = Vec::new();
-    if config.prefix != "/eureka" {
-        unsaid.push(format!("registry.prefix {:?} is not supported yet; /eureka and /eureka/v2 are served", config.prefix));
-    }
-    if config.auth.is_some() {
-        anyhow::bail!("registry.auth is not supported yet; without it the registry would be open, so it is not started");
-    }
+/// The registry's options.
+pub fn registry(config: &RegistryConfig) -> anyhow::Result<haechi_registry::Options> {
+    let mut options = haechi_registry::Options {
+        prefix: config.prefix.clone(),
+        auth: config.auth.as_ref().map(|auth| haechi_registry::Credentials {
+            user: auth.username.clone(),
+            password: auth.password.reveal().to_owned(),
+        }),
+        lease_duration: config.lease_duration,
+        renewal_interval: config.renewal_interval,
+        state_file: config.snapshot.as_ref().map(|snapshot| snapshot.path.clone()),
+        ..haechi_registry::Options::default()
+    };
     options.limits.instances = config.max_instances;
     options.policy.tick = config.eviction_interval;
     options.policy.delta_retention = config.delta_retention;
@@ -40,21 +45,23 @@ pub fn registry(config: &RegistryConfig) -> anyhow::Result<(haechi_registry::Opt
     if let Some(peers) = &config.peers {
         for url in &peers.urls {
             // A URL's path is a folder only with a slash at its end.
-            options.peers.push(Url::parse(&format!("{url}/")).with_context(|| format!("registry.peers: {url}"))?);
+            options
+                .peers
+                .push(Url::parse(&format!("{url}/")).with_context(|| format!("registry.peers: {url}"))?);
         }
         options.peer_connect_timeout = peers.connect_timeout;
         options.peer_timeout = peers.timeout;
+        options.peer_batch = peers.batch_size;
+        options.peer_batch_delay = peers.batch_delay;
+        options.peer_queue = peers.queue;
     }
-    options.state_file = config.snapshot.as_ref().map(|snapshot| snapshot.path.clone());
-    Ok((options, unsaid))
+    Ok(options)
 }
 
-/// The config server's options, and what of the file they can't say. Mirrors of remote repositories without
-/// a folder of their own go below `mirrors`.
-pub fn config(config: &ConfigServerConfig, mirrors: &Path) -> anyhow::Result<(haechi_config::Options, Vec<String>)> {
-    let mut unsaid = Vec::new();
+/// The config server's options. Mirrors of remote repositories go below `mirrors`.
+pub fn config(config: &ConfigServerConfig, mirrors: &Path) -> anyhow::Result<haechi_config::Options> {
     let sources = config.sources.iter().map(|source| match source {
-        ConfigSource::Git(git) => SourceOptions::Git(git_source(git, &mut unsaid)),
+        ConfigSource::Git(git) => SourceOptions::Git(git_source(git)),
         ConfigSource::Native(native) => SourceOptions::Native(NativeOptions {
             search_locations: native.locations.clone(),
             add_label_locations: native.add_label_locations,
@@ -65,31 +72,34 @@ pub fn config(config: &ConfigServerConfig, mirrors: &Path) -> anyhow::Result<(ha
     options.prefix.clone_from(&config.prefix);
     options.accept_empty = config.accept_empty;
     options.auth = config.auth.as_ref().map(credentials);
-    options.overrides =
-        config.overrides.iter().map(|(key, value)| (key.clone(), haechi_props::Value::Text(value.clone()))).collect();
+    options.overrides = config
+        .overrides
+        .iter()
+        .map(|(key, value)| (key.clone(), haechi_props::Value::Text(value.clone())))
+        .collect();
     if let Some(encrypt) = &config.encrypt {
         options.encrypt = encryption(encrypt)?;
     }
-    Ok((options, unsaid))
+    Ok(options)
 }
 
 fn credentials(auth: &BasicAuth) -> Credentials {
     Credentials { username: auth.username.clone(), password: auth.password.reveal().to_owned() }
 }
 
-fn git_source(git: &GitConfig, unsaid: &mut Vec<String>) -> GitOptions {
+fn git_source(git: &GitConfig) -> GitOptions {
     let mut repositories = Vec::new();
     for matched in &git.repos {
         repositories.push(PatternRepository {
             name: matched.name.clone(),
             patterns: matched.patterns.clone(),
-            repository: repository(&matched.repository, unsaid),
+            repository: repository(&matched.repository),
         });
     }
-    GitOptions { default: repository(&git.default, unsaid), repositories }
+    GitOptions { default: repository(&git.default), repositories }
 }
 
-fn repository(git: &GitRepository, unsaid: &mut Vec<String>) -> RepositoryOptions {
+fn repository(git: &GitRepository) -> RepositoryOptions {
     let mut options = RepositoryOptions::new(&git.uri);
     // `main` that may fall back to `master` is the config server's own default.
     let may_fall_back = git.label == "main" && git.try_master;
@@ -104,12 +114,6 @@ fn repository(git: &GitRepository, unsaid: &mut Vec<String>) -> RepositoryOption
         strict_host_keys: git.ssh.strict_host_key_checking,
         ..Ssh::default()
     };
-    if git.ssh.passphrase.is_some() {
-        unsaid.push(format!("{}: a passphrase is not supported yet; use ssh-agent or a key without one", git.uri));
-    }
-    if git.folder.is_some() {
-        unsaid.push(format!("{}: config.git.folder is not supported yet; the clone is kept with the others", git.uri));
-    }
     options
 }
 

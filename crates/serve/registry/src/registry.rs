@@ -76,7 +76,8 @@ impl Registry {
     /// Accepts nothing more, finishes what is in flight, and writes the state file a last time.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for task in tasks {
             // A task that panicked has nothing left to finish.
             let _ = task.await;
