@@ -11,9 +11,11 @@ use tokio::sync::watch;
 use crate::events;
 use crate::shared::Shared;
 
-/// Between two directories. Many registrations at once become few directories; a single one waits for
-/// nothing.
+/// Between two directories at least, so that many registrations at once become few directories. A single one
+/// waits for nothing.
 const PUBLISH_GAP: Duration = Duration::from_millis(2);
+/// Making directories takes at most one part in so many of the time: it holds the state's lock.
+const PUBLISH_SHARE: u32 = 5;
 
 /// Returns when the registry stops.
 pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
@@ -33,15 +35,23 @@ pub(crate) async fn publish(
         () = shared.ready() => {}
     }
     publisher.publish(shared.state().directory());
+    let pause = tokio::time::sleep(Duration::ZERO);
+    tokio::pin!(pause);
+    let mut changed = false;
     loop {
         tokio::select! {
             () = told(&mut stopped) => return,
-            () = shared.changed.notified() => {
+            () = shared.changed.notified(), if !changed => changed = true,
+            () = pause.as_mut(), if changed => {
+                let began = shared.clock.now();
                 publisher.publish(shared.state().directory());
-                tokio::time::sleep(PUBLISH_GAP).await;
+                let took = shared.clock.now().since(began);
+                pause.set(tokio::time::sleep(PUBLISH_GAP.max(took * (PUBLISH_SHARE - 1))));
+                changed = false;
             }
             seen = publisher.evidence(), if witnesses => match seen {
                 Some(seen) => {
+                    // A removal waits for nothing: requests are being lost.
                     if weigh(&shared, &seen) {
                         publisher.publish(shared.state().directory());
                     }

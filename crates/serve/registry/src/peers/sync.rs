@@ -1,6 +1,7 @@
 //! Learning at the start what a peer knows.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use haechi_eureka::json;
 use haechi_lease::Source;
@@ -47,6 +48,7 @@ async fn from_any(shared: &Shared) {
     for peer in &shared.peers.0 {
         match from(shared, peer).await {
             Ok(copied) => {
+                peer.available.store(true, Ordering::Relaxed);
                 let url = shown_url(&peer.base);
                 shared.events.say("registry", format!("{copied} instances copied from the peer {url}"));
                 return;
