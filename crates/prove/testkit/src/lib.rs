@@ -4,8 +4,10 @@
 
 mod client;
 mod message;
+mod name_server;
 mod service;
 
 pub use client::Client;
 pub use message::{Message, parse_messages};
+pub use name_server::{NameServer, Says};
 pub use service::{Connection, Service};

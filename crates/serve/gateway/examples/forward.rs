@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use haechi_core::{Generation, RouteName, ServiceName, SystemClock};
 use haechi_gateway::{Gateway, Options};
 use haechi_route::config::{
-    AccessLog, Action, Balance, Connections, Ejection, Endpoints, GatewayConfig, Listener, LogFormat, Match, Retry,
-    RetryBudget, Route, Service, StaticEndpoint, Timeouts,
+    AccessLog, Action, Balance, Connections, Ejection, Endpoints, GatewayConfig, Listener, LogFormat, Match,
+    Retry, RetryBudget, Route, Service, StaticEndpoint, Timeouts,
 };
 
 #[global_allocator]
@@ -47,8 +47,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         access_log: (log != "-").then(|| AccessLog { path: Some(log.into()), format: LogFormat::Text }),
         ..GatewayConfig::default()
     };
-    let options =
-        Options { config, generation: Generation(1), workers: 1, clock: SystemClock::start(), subscriber: None };
+    let options = Options {
+        config,
+        generation: Generation(1),
+        workers: 1,
+        clock: SystemClock::start(),
+        subscriber: None,
+    };
     let gateway = Gateway::start(options).await?;
     println!("listening on {listen}");
     tokio::signal::ctrl_c().await?;

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_core::{Clock, Generation};
+use haechi_net::dns::Resolver;
 use haechi_net::listen::{self, ListenError};
 use haechi_route::config::Listener;
 use haechi_route::{GatewayConfig, Refused};
@@ -17,9 +18,9 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::access_log::Writer;
 use crate::board::Board;
-use crate::discover::Resolved;
 use crate::metrics;
 use crate::plan::Applied;
+use crate::resolving::Resolving;
 use crate::status::Status;
 use crate::worker::{Command, NewListener, Setup, run};
 
@@ -86,7 +87,7 @@ pub struct Gateway {
     state: Mutex<State>,
     addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
     running: watch::Sender<Arc<Applied>>,
-    _resolved: watch::Sender<Arc<Resolved>>,
+    resolving: Resolving,
 }
 
 struct WorkerHandle {
@@ -114,15 +115,30 @@ impl std::fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Starts the workers and returns once all listeners accept.
+    /// Starts the workers and returns once all listeners accept. Names are resolved as the system does.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        let system = || {
+            Resolver::system().inspect_err(|error| tracing::error!(%error, "names can't be resolved")).ok()
+        };
+        Self::start_with(options, system).await
+    }
+
+    /// As [`Gateway::start`], with names resolved by this name server alone.
+    pub async fn start_resolving_at(options: Options, name_server: SocketAddr) -> Result<Self, StartError> {
+        Self::start_with(options, move || Resolver::at(name_server).ok()).await
+    }
+
+    async fn start_with(
+        options: Options,
+        resolver: impl FnOnce() -> Option<Resolver> + Send + 'static,
+    ) -> Result<Self, StartError> {
         let count = match options.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
         };
         // The first plan has no listeners: they come by the same way as later changes.
         let empty = Arc::new(Applied::new(GatewayConfig::default(), Generation(0), None));
-        let (resolved_in, resolved) = watch::channel(Arc::new(Resolved::default()));
+        let resolving = Resolving::start(resolver)?;
         let mut rng = haechi_core::rng::from_entropy();
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
@@ -133,7 +149,7 @@ impl Gateway {
                 seed: rng.u64(..),
                 board: board.clone(),
                 subscriber: options.subscriber.clone(),
-                resolved: resolved.clone(),
+                resolved: resolving.resolved.clone(),
                 commands: commands_out,
                 applied: empty.clone(),
             };
@@ -149,7 +165,7 @@ impl Gateway {
             state: Mutex::new(State { listeners: BTreeMap::new() }),
             addresses: watch::Sender::new(BTreeMap::new()),
             running: watch::Sender::new(empty),
-            _resolved: resolved_in,
+            resolving,
         };
         gateway.run(options.config, options.generation).await?;
         Ok(gateway)
@@ -172,6 +188,7 @@ impl Gateway {
             return Err(ApplyError::Stale { given: generation, running });
         }
         let log = self.log(&config)?;
+        self.resolving.want(&config).await;
         let (closed, opened) = self.open(&mut state, &config)?;
         let applied = Arc::new(Applied::new(config, generation, log));
         let mut waiting = Vec::with_capacity(self.workers.len());

@@ -16,6 +16,7 @@ mod plan;
 mod prepare;
 mod record;
 mod relay;
+mod resolving;
 mod retry;
 mod route;
 mod service;

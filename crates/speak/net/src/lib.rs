@@ -1,4 +1,5 @@
 //! Listeners, DNS, and telling the service manager.
 
+pub mod dns;
 pub mod listen;
 pub mod notify;
