@@ -72,6 +72,25 @@ impl fmt::Display for WallTime {
     }
 }
 
+impl WallTime {
+    /// Reads what [`Display`](fmt::Display) writes, to the byte; nothing else.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second, millis) =
+            (number(11..13)?, number(14..16)?, number(17..19)?, number(20..23)?);
+        // The inverse of `civil_from_days`: years begin in March, so that a leap day ends one.
+        let (march_year, march_month) =
+            if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+        let day_of_era = march_year % 400 * 365 + march_year % 400 / 4 - march_year % 400 / 100
+            + (153 * march_month + 2) / 5
+            + day.checked_sub(1)?;
+        let days = (march_year / 400 * 146_097 + day_of_era).checked_sub(719_468)?;
+        let time = Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis);
+        (time.to_string() == text).then_some(time)
+    }
+}
+
 /// Proleptic Gregorian date of a day counted from 1970-01-01 (the era method: 400-year cycles from March).
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
@@ -156,6 +175,24 @@ mod tests {
         assert_eq!(WallTime(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(WallTime(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
         assert_eq!(WallTime(1_795_297_093_042).to_string(), "2026-11-21T21:38:13.042Z");
+    }
+
+    #[test]
+    fn a_date_that_was_written_can_be_read() {
+        for time in
+            [0, 951_782_400_123, 1_709_164_800_000, 1_795_297_093_042, 4_102_444_799_999].map(WallTime)
+        {
+            assert_eq!(WallTime::from_rfc3339(&time.to_string()), Some(time));
+        }
+        for bad in [
+            "",
+            "2026-11-21",
+            "2026-02-30T00:00:00.000Z",
+            "2026-11-21T21:38:13.042+00:00",
+            "x026-11-21T21:38:13.042Z",
+        ] {
+            assert_eq!(WallTime::from_rfc3339(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -5,4 +5,4 @@
 
 mod retry_budget;
 
-pub use retry_budget::RetryBudget;
+pub use retry_budget::{RetryBudget, WINDOW};

@@ -35,10 +35,10 @@ fn twenty_percent_of_successes_become_retries() {
     let mut budget = budget(20, 0, 100);
     take_all(&mut budget, at(0));
     for _ in 0..4 {
-        budget.succeeded();
+        budget.succeeded(at(1));
     }
     assert!(!budget.try_take(at(1)), "four successes are 0.8 of a token");
-    budget.succeeded();
+    budget.succeeded(at(1));
     assert!(budget.try_take(at(1)));
     assert!(!budget.try_take(at(1)));
 }
@@ -50,6 +50,26 @@ fn a_quiet_service_gets_its_floor() {
     assert!(!budget.try_take(at(99)));
     assert!(budget.try_take(at(100)));
     assert_eq!(take_all(&mut budget, at(60_000)), 5, "the floor never fills past the burst");
+}
+
+#[test]
+fn a_busy_service_can_retry_all_that_one_frozen_instance_holds() {
+    let mut budget = budget(20, 10, 100);
+    for success in 0..2_500 {
+        budget.succeeded(at(success * 2));
+    }
+    // 500 requests a second, half of them to an instance that freezes for a timeout of one second.
+    assert!(take_all(&mut budget, at(6_000)) >= 250);
+}
+
+#[test]
+fn savings_are_gone_when_the_traffic_is() {
+    let mut budget = budget(20, 0, 100);
+    for success in 0..5_000 {
+        budget.succeeded(at(success));
+    }
+    assert_eq!(budget.available(at(5_000)), 1_000);
+    assert_eq!(take_all(&mut budget, at(60_000)), 100);
 }
 
 #[test]
@@ -99,7 +119,7 @@ proptest! {
             match event {
                 Event::Wait(by) => nanos += by,
                 Event::Succeed(n) => for _ in 0..n {
-                    budget.succeeded();
+                    budget.succeeded(Instant::from_nanos(nanos));
                     successes += 1;
                 },
                 Event::Take(n) => for _ in 0..n {
@@ -119,7 +139,7 @@ proptest! {
         let mut budget = budget(percent, 0, 1_000);
         take_all(&mut budget, at(0));
         for _ in 0..successes {
-            budget.succeeded();
+            budget.succeeded(at(0));
         }
         prop_assert_eq!(take_all(&mut budget, at(0)), u64::from(percent * successes / 100));
     }

@@ -277,7 +277,7 @@ pub struct RetryBudget {
     pub percent: u32,
     /// Tokens that come by themselves each second, so that a quiet service can retry.
     pub floor_per_second: u32,
-    /// Most tokens kept.
+    /// Most tokens kept by a quiet service; a busy one keeps what 10 to 20 seconds of successes earn.
     pub burst: u32,
 }
 

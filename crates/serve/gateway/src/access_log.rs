@@ -201,6 +201,11 @@ fn write_text(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
         number(out, micros);
         out.extend_from_slice(b"us");
     }
+    for failed in &entry.timing.failed {
+        for part in [" failed=", &failed.endpoint.text, "/", failed.failure.proxy_status()] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
     if let Some(failure) = entry.outcome.failure {
         out.extend_from_slice(b" error=");
         out.extend_from_slice(failure.proxy_status().as_bytes());
@@ -236,6 +241,26 @@ fn write_json(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"_us\":");
         number(out, micros);
+    }
+    for (index, failed) in entry.timing.failed.iter().enumerate() {
+        let before = micros(entry.now.since(failed.at)) / 1000;
+        let at = WallTime(entry.wall.0.saturating_sub(before)).to_string();
+        let opening = if index == 0 { ",\"failed\":[{\"endpoint\":\"" } else { "},{\"endpoint\":\"" };
+        let parts = [
+            opening,
+            &failed.endpoint.text,
+            "\",\"time\":\"",
+            &at,
+            "\",\"error\":\"",
+            failed.failure.proxy_status(),
+            "\"",
+        ];
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    if !entry.timing.failed.is_empty() {
+        out.extend_from_slice(b"}]");
     }
     if let Some(failure) = entry.outcome.failure {
         out.extend_from_slice(b",\"error\":\"");

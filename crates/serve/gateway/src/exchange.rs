@@ -43,6 +43,17 @@ pub(crate) struct Timing {
     pub tried: SmallVec<[EndpointKey; 2]>,
     /// The endpoint tried last.
     pub endpoint: Option<Rc<Endpoint>>,
+    /// Attempts that led to no answer.
+    pub failed: SmallVec<[FailedAttempt; 1]>,
+}
+
+/// An attempt that led to no answer, for the access log.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedAttempt {
+    pub endpoint: Rc<Endpoint>,
+    /// It was begun.
+    pub at: Instant,
+    pub failure: Failure,
 }
 
 impl Timing {
@@ -56,6 +67,7 @@ impl Timing {
             attempts: 0,
             tried: SmallVec::new(),
             endpoint: None,
+            failed: SmallVec::new(),
         }
     }
 }

@@ -168,7 +168,10 @@ impl Picked<'_> {
     pub fn answered(&mut self, now: Instant, status: u16) {
         let service = self.service;
         count_class(&service.stats.answers, status);
-        service.budget.borrow_mut().succeeded();
+        // A service that answers with errors earns no retries.
+        if status < 500 {
+            service.budget.borrow_mut().succeeded(now);
+        }
         if let Some(attempt) = &mut self.attempt {
             let change = service.picker.borrow_mut().answered(attempt, now);
             service.after(&self.endpoint, change);

@@ -21,7 +21,7 @@ use haechi_http::{Body, Version, ends_head};
 use crate::answer::{Answer, Frame};
 use crate::attempt::Attempted;
 use crate::client::Client;
-use crate::exchange::{Exchange, Outcome, Then, Timing};
+use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
 use crate::failure::{Failure, write_own};
 use crate::prepare::{Prepared, Reply, Request, RequestFacts, prepare};
 use crate::record::record;
@@ -212,6 +212,8 @@ impl Exchange<'_> {
                 },
                 Err(failed) => failed,
             };
+            let (endpoint, at) = (picked.endpoint.clone(), self.timing.attempted);
+            self.timing.failed.push(FailedAttempt { endpoint, at, failure: failed.failure });
             self.witness(service, picked, failed);
             picked = self.another(service, failed).ok_or(failed.failure)?;
             fresh |= failed.is_stale_connection();

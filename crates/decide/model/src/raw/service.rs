@@ -108,7 +108,7 @@ pub struct RetryBudget {
     /// Retries allowed each second in any case.
     #[schemars(range(min = 0, max = 100_000), extend("default" = 10))]
     pub floor_per_second: Option<u32>,
-    /// Most retries saved up.
+    /// Most retries saved up by a quiet service; a busy one saves what 10 to 20 seconds of successes earn.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 100))]
     pub burst: Option<u32>,
 }
