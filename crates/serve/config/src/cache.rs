@@ -53,7 +53,7 @@ impl Cache {
     }
 
     pub fn put(&self, key: Key, stamps: Vec<u64>, answer: Answer) {
-        let size = answer.body.len();
+        let size = size(&key, &answer);
         if size > self.bytes {
             return;
         }
@@ -61,11 +61,18 @@ impl Cache {
         if kept.entries.len() >= self.answers || kept.bytes + size > self.bytes {
             *kept = Kept::default();
         }
-        kept.bytes += size;
-        if let Some(old) = kept.entries.insert(key, Entry { stamps, answer }) {
-            kept.bytes -= old.answer.body.len();
+        if let Some(old) = kept.entries.remove(&key) {
+            kept.bytes -= self::size(&key, &old.answer);
         }
+        kept.bytes += size;
+        kept.entries.insert(key, Entry { stamps, answer });
     }
+}
+
+/// Names come from requests and can be long, so they count too.
+fn size(key: &Key, answer: &Answer) -> usize {
+    let label = key.label.as_ref().map_or(0, String::len);
+    answer.body.len() + key.name.len() + key.profiles.len() + label
 }
 
 #[cfg(test)]
@@ -91,8 +98,8 @@ mod tests {
 
     #[test]
     fn number_and_bytes_are_bounded() {
-        let cache = Cache::new(2, 100);
-        cache.put(key("big"), vec![1], answer(101));
+        let cache = Cache::new(2, 120);
+        cache.put(key("big"), vec![1], answer(121));
         assert!(cache.get(&key("big"), &[1]).is_none());
         for name in ["a", "b", "c"] {
             cache.put(key(name), vec![1], answer(10));
@@ -100,6 +107,6 @@ mod tests {
         assert!(cache.get(&key("a"), &[1]).is_none() && cache.get(&key("c"), &[1]).is_some());
         cache.put(key("c"), vec![2], answer(95));
         assert!(cache.get(&key("c"), &[2]).is_some());
-        assert!(cache.kept.lock().unwrap().bytes <= 100);
+        assert!(cache.kept.lock().unwrap().bytes <= 120);
     }
 }

@@ -52,7 +52,11 @@ static STAMPS: AtomicU64 = AtomicU64::new(1);
 impl Version {
     /// Parses a snapshot. `now` is in seconds since the Unix epoch.
     pub fn new(snapshot: Snapshot, previous: Option<&Self>, limits: &Limits, now: u64) -> Self {
-        let tree = Arc::new(tree(&snapshot.files, &BTreeMap::new(), limits));
+        let mut tree = self::tree(&snapshot.files, &BTreeMap::new(), limits);
+        if let Some(previous) = previous {
+            tree = tree.reusing(&previous.tree);
+        }
+        let tree = Arc::new(tree);
         let failures = tree.failures();
         let good: BTreeMap<&str, Arc<[u8]>> = failures
             .iter()

@@ -187,6 +187,8 @@ async fn every_form_of_an_answer_agrees() {
             );
         }
     }
+    let head = served.send("HEAD", "/app-default.yml", &[], "").await;
+    assert_eq!((head.status, head.body.as_str(), head.header("content-length")), (200, "", Some("60")));
     let raw =
         served.get_with("/app/default/main/nginx.conf", &[("accept", "application/octet-stream")]).await;
     assert_eq!(

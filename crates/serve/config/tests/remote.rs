@@ -30,7 +30,10 @@ impl Setup {
         let mut repository = RepositoryOptions::new(self.remote.uri("repo/.git"));
         repository.refresh = None;
         repository.clone_on_start = true;
-        git_with(repository, self.mirrors())
+        let mut options = git_with(repository, self.mirrors());
+        // A slow machine must not look like a remote that doesn't answer.
+        options.limits.label_wait = Duration::from_secs(600);
+        options
     }
 
     fn mirrors(&self) -> PathBuf {

@@ -60,6 +60,7 @@ pub(crate) struct GitRepository {
     /// The address as sources are named after it: as configured, without credentials.
     pub name: Arc<str>,
     pub(super) repository: Arc<Repository>,
+    mirror: PathBuf,
     labels: Mutex<HashMap<Vec<String>, Arc<Label>>>,
     requests: AtomicU64,
     pub(super) fetches: watch::Sender<Fetches>,
@@ -90,9 +91,9 @@ impl GitRepository {
             ssh: options.ssh.clone(),
             prune: options.delete_untracked_branches,
         };
-        let shown = name.to_string();
+        let (shown, place) = (name.to_string(), mirror.clone());
         let repository = blocking(move || {
-            Repository::open(parsed, &mirror, remote)
+            Repository::open(parsed, &place, remote)
                 .map_err(|e| Error::Unavailable { repository: shown, why: e.to_string() })
         })
         .await?;
@@ -100,6 +101,7 @@ impl GitRepository {
             options,
             name,
             repository: Arc::new(repository),
+            mirror,
             labels: Mutex::default(),
             requests: AtomicU64::new(0),
             fetches: watch::Sender::new(Fetches::default()),
@@ -121,10 +123,14 @@ impl GitRepository {
         self.labels().values().all(|label| label.version().is_none())
     }
 
-    /// Stops following it.
+    /// Stops following it, and removes its mirror, in which nothing that was asked for has been found.
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.kick.notify_one();
+        if !self.is_local() {
+            let mirror = self.mirror.clone();
+            tokio::task::spawn_blocking(move || std::fs::remove_dir_all(mirror));
+        }
     }
 
     /// The folder that multi-document source names show; a mirror has no work tree to name.
