@@ -114,3 +114,14 @@ async fn a_dead_peer_delays_nothing() {
     assert!(!registry.registry.status().peers[0].available);
     registry.stop().await;
 }
+
+#[tokio::test]
+async fn the_last_changes_before_a_stop_are_passed_on() {
+    let (one, mut two) = pair().await;
+    one.register("hello", "1", 8080).await;
+    one.register("hello", "2", 8080).await;
+    one.delete("apps/HELLO/2").await;
+    one.stop().await;
+    until(&mut two, |d| state_of(d, "1").is_some() && state_of(d, "2").is_none()).await;
+    two.stop().await;
+}

@@ -32,7 +32,7 @@ enum Sent {
     Refused(String),
 }
 
-/// Sends what waits until `stopped`.
+/// Sends what waits; when `stopped`, until nothing waits any more or the peer doesn't take it.
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch::Receiver<bool>) {
     let (batch, delay) = (shared.options.peer_batch.max(1), shared.options.peer_batch_delay);
     let mut failures = 0;
@@ -50,10 +50,8 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch
         if tasks.is_empty() {
             continue;
         }
-        let sent = tokio::select! {
-            () = told(&mut stopped) => return,
-            sent = send(&peer, &tasks) => sent,
-        };
+        // A stop waits for this one exchange, so that the last goodbyes are passed on; it is bounded by its timeout.
+        let sent = send(&peer, &tasks).await;
         let pause = match sent {
             Sent::Answered(responses) => {
                 failures = 0;
