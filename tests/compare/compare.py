@@ -40,10 +40,11 @@ class Decided:
                 raise SystemExit(f"decided.toml: a difference without a reason: {entry}")
             entry["used"] = 0
 
-    def covers(self, part, request, field):
+    def covers(self, part, request, field, same_error):
         for entry in self.entries:
             if (
-                _matches(part, entry.get("where", "*"))
+                (same_error or not entry.get("same-error"))
+                and _matches(part, entry.get("where", "*"))
                 and any(_matches(request, each) for each in entry["requests"])
                 and any(_matches(field, each) for each in entry["fields"])
             ):
@@ -100,7 +101,8 @@ def compare(part, answers, decided):
         if want["request"] != got["request"]:
             raise SystemExit(f"{part}: golden answers are of other requests; run record.py")
         differing = fields.differences(want["answer"], got["answer"])
-        undecided = [each for each in differing if not decided.covers(part, want["request"], each[0])]
+        same_error = want["answer"]["status"] == got["answer"]["status"] >= 400
+        undecided = [each for each in differing if not decided.covers(part, want["request"], each[0], same_error)]
         counts[0 if not differing else 2 if undecided else 1] += 1
         if undecided:
             print(f"{part}: {want['request']}")
