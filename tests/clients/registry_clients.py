@@ -10,7 +10,7 @@ import urllib.request
 
 from recording_proxy import RecordingProxy
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 STEPS = ("registers", "renews", "full fetch", "delta", "404, re-registers", "says goodbye")
 
 
