@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
@@ -16,6 +17,10 @@ use crate::upstream::Upstream;
 
 /// Interim answers before the final one, at most. A service needs one or two.
 const MAX_INTERIM: u8 = 16;
+
+/// A request that can't be sent again goes only on a connection used within this time. Services close idle
+/// connections after some seconds, and a close that crosses the request on the way would cost it.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What an attempt led to.
 #[derive(Debug)]
@@ -36,7 +41,10 @@ impl Exchange<'_> {
         picked: &Picked<'_>,
         fresh: bool,
     ) -> Result<Upstream, Failed> {
-        if !fresh && let Some(stream) = picked.endpoint.check_out(&service.stats) {
+        let within = if self.request.facts.idempotent { Duration::MAX } else { FRESH };
+        if !fresh
+            && let Some(stream) = picked.endpoint.check_out(self.timing.attempted, within, &service.stats)
+        {
             service.stats.reused.one();
             self.timing.connected = self.timing.attempted;
             return Ok(Upstream::new(stream, true));
@@ -105,8 +113,7 @@ impl Exchange<'_> {
                 sent?;
                 if sending {
                     sending = false;
-                    self.timing.sent =
-                        if upstream.can_replay() { self.timing.connected } else { self.worker.now() };
+                    self.note_sent(upstream);
                     self.arm(self.timing.sent, self.route.timeouts.first_byte);
                 }
             } else if sending && !upstream.can_replay() {
@@ -122,10 +129,24 @@ impl Exchange<'_> {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
             self.client.deadline.poll(cx).map(|()| {
-                Err(self.struck(if sending { Failure::BodyTimeout } else { Failure::FirstByteTimeout }))
+                let waits_for_client = sending && !self.request.body_done;
+                Err(self.struck(if waits_for_client {
+                    Failure::BodyTimeout
+                } else {
+                    Failure::FirstByteTimeout
+                }))
             })
         })
         .await
+    }
+
+    /// Notes when the request was sent, once. One that was there whole left with the connection.
+    fn note_sent(&mut self, upstream: &Upstream) {
+        if upstream.can_replay() {
+            self.timing.sent = self.timing.connected;
+        } else if self.timing.sent <= self.timing.connected {
+            self.timing.sent = self.worker.now();
+        }
     }
 
     /// Looks at `count` bytes that were just read. Nothing when more are needed.

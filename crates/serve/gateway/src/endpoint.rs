@@ -46,9 +46,12 @@ impl Endpoint {
 
     /// The connection used last, if it is still silent. One that is readable holds bytes that nobody asked for,
     /// or its end: a request sent on it would be lost or get another's answer.
-    pub fn check_out(&self, service: &ServiceStats) -> Option<TcpStream> {
+    ///
+    /// One that was idle for longer than `within` is left: services close what they think forgotten, and a close
+    /// that is under way can't be seen yet.
+    pub fn check_out(&self, now: Instant, within: Duration, service: &ServiceStats) -> Option<TcpStream> {
         loop {
-            let idle = self.idle.borrow_mut().pop_back()?;
+            let idle = self.idle.borrow_mut().pop_back_if(|idle| now.since(idle.since) < within)?;
             service.idle_connections.less_one();
             if is_silent(&idle.stream) {
                 return Some(idle.stream);

@@ -360,20 +360,27 @@ fn write_forwarded(
             _ => {}
         }
     }
-    write_list(out, b"X-Forwarded-For: ", &said.chain, &client.ip);
+    let mut write = |name: &str, said: &[&[u8]], ours: &str| {
+        // A filter that sets or removes one of these has the last word.
+        if !route.request.drops(name) {
+            write_list(out, name, said, ours);
+        }
+    };
+    write("X-Forwarded-For", &said.chain, &client.ip);
     if !client_host.is_empty() {
-        write_list(out, b"X-Forwarded-Host: ", &said.host, client_host);
+        write("X-Forwarded-Host", &said.host, client_host);
     }
-    write_list(out, b"X-Forwarded-Proto: ", &said.proto, "http");
-    write_list(out, b"X-Forwarded-Port: ", &said.port, &client.port);
+    write("X-Forwarded-Proto", &said.proto, "http");
+    write("X-Forwarded-Port", &said.port, &client.port);
     if let Some(prefix) = &route.forwarded_prefix {
-        write_list(out, b"X-Forwarded-Prefix: ", &said.prefix, prefix);
+        write("X-Forwarded-Prefix", &said.prefix, prefix);
     }
     out.extend_from_slice(b"Via: 1.1 haechi\r\n");
 }
 
-fn write_list(out: &mut Vec<u8>, name: &[u8], said: &[&[u8]], ours: &str) {
-    out.extend_from_slice(name);
+fn write_list(out: &mut Vec<u8>, name: &str, said: &[&[u8]], ours: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
     for value in said.iter().filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");

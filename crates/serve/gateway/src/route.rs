@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use haechi_core::RouteName;
+use haechi_http::{Authority, Known};
 use haechi_route::config::{Action, Filter, Retry, Route, Timeouts};
 
 use crate::service::Service;
@@ -40,11 +41,14 @@ impl FieldEdits {
         self.dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
     }
 
+    /// Fields that frame the message or belong to the connection are the gateway's own and can't be set, and a
+    /// value with a line break would be two fields. Lowering refuses both; this is the last door.
     fn set(&mut self, name: &str, value: &str) {
-        // A value with a line break would be two fields. Lowering refuses it; this is the last door.
-        if haechi_http::is_token(name.as_bytes())
-            && !value.bytes().any(|b| b == b'\r' || b == b'\n' || b == 0)
-        {
+        let known = Known::of(name);
+        let own =
+            known.is_hop_by_hop() || matches!(known, Known::Host | Known::ContentLength | Known::LookAlike);
+        let breaks = value.bytes().any(|byte| byte == b'\r' || byte == b'\n' || byte == 0);
+        if !own && !breaks && haechi_http::is_token(name.as_bytes()) {
             self.dropped.push(name.to_ascii_lowercase());
             self.added.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
@@ -100,8 +104,11 @@ impl RunningRoute {
                 Filter::StripPrefix(_) | Filter::RewritePrefix { .. } | Filter::RewritePath(_) => {
                     running.path_filters.push(filter.clone());
                 }
-                Filter::RewriteHost(host) => running.host = HostPolicy::Fixed(host.clone()),
+                Filter::RewriteHost(host) => running.fix_host(host),
                 Filter::KeepHost => running.host = HostPolicy::Client,
+                Filter::SetRequestHeader(name, host) if Known::of(name) == Known::Host => {
+                    running.fix_host(host);
+                }
                 Filter::SetRequestHeader(name, value) => running.request.set(name, value),
                 Filter::RemoveRequestHeader(name) => running.request.dropped.push(name.to_ascii_lowercase()),
                 Filter::SetResponseHeader(name, value) => running.response.set(name, value),
@@ -121,5 +128,12 @@ impl RunningRoute {
             });
         }
         Some(running)
+    }
+
+    fn fix_host(&mut self, host: &str) {
+        // Lowering refuses what is no authority; a line break in one must not get through here.
+        if Authority::parse(host.as_bytes()).is_some() {
+            self.host = HostPolicy::Fixed(host.to_owned());
+        }
     }
 }

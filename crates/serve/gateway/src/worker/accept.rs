@@ -58,7 +58,10 @@ pub(super) async fn accept(
     loop {
         if !stopping && taken.load(Ordering::Relaxed) >= worker.plan.borrow().config.limits.connections {
             worker.stats.limits.connections.one();
-            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = stop.notified() => stopping = true,
+            }
             continue;
         }
         let accepted = if stopping {
