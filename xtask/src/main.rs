@@ -11,11 +11,12 @@ cargo xtask CHECK...
   test     every test of the workspace
   docs     the documentation builds without a warning
   story    the demo's story on the release binary
+  clients  real, unmodified clients and Spring Boot applications, beside the originals' recorded answers
   fuzz     every fuzz target for a minute (HAECHI_FUZZ_SECONDS changes that)
   all      the above, in this order";
 
 /// What `all` does, the quick ones first.
-const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "fuzz"];
+const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "clients", "fuzz"];
 
 /// Runs every fuzz target for a while, from its corpus. A finding is a file below fuzz/artifacts.
 fn fuzz() -> bool {
@@ -68,6 +69,7 @@ fn check(name: &str) -> Option<bool> {
             cargo(&["build", "--release", "--quiet", "--package", "haechi"], &[])
                 && run(Command::new("target/release/haechi").args(["demo", "--story", "--port-base", "0"]))
         }
+        "clients" => run(Command::new(".ci/real-clients").env("HAECHI_BIN", "target/release/haechi")),
         "fuzz" => fuzz(),
         "all" => ALL.iter().all(|name| check(name) == Some(true)),
         _ => return None,

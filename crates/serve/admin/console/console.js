@@ -15,7 +15,8 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const clock = (rfc3339) => new Date(rfc3339).toLocaleTimeString();
-const ms = (value) => (value == null ? "–" : value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
+const number = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
+const ms = (value) => (value == null ? "–" : `${number(value)} ms`);
 const whole = new Intl.NumberFormat("en");
 
 function draw(svg, samples, series, filled) {
@@ -45,8 +46,8 @@ function draw(svg, samples, series, filled) {
 function traffic(samples) {
   const now = samples.at(-1);
   $("rate").textContent = now ? whole.format(now.requests) : "–";
-  $("p50").textContent = now && now.requests ? ms(now.p50_ms) : "–";
-  $("p99").textContent = now && now.requests ? ms(now.p99_ms) : "–";
+  $("p50").textContent = now && now.requests ? number(now.p50_ms) : "–";
+  $("p99").textContent = now && now.requests ? number(now.p99_ms) : "–";
   $("errors").textContent = now ? whole.format(now.errors) : "–";
   $("retries").textContent = now ? whole.format(now.retries) : "–";
   draw($("rate-chart"), samples, [["requests", "a"]], true);
@@ -65,7 +66,7 @@ function endpoint(e) {
     el("td", { class: "n", text: whole.format(e.in_flight) }),
     el("td", { class: "n", text: whole.format(e.requests) }),
     el("td", { class: "n", text: whole.format(e.failures) }),
-    el("td", { class: "n", text: `${ms(e.latency_ms)} ms` }),
+    el("td", { class: "n", text: ms(e.latency_ms) }),
   );
   return row;
 }
@@ -86,7 +87,7 @@ function route(r) {
   return el("tr", {},
     el("td", { text: r.name }), el("td", { class: "mono", text: r.matches }), el("td", { text: r.to }), el("td", { text: r.origin }),
     el("td", { class: "n", text: whole.format(r.requests) }), el("td", { class: "n", text: whole.format(r.errors) }),
-    el("td", { class: "n", text: `${ms(r.p50_ms)} ms` }), el("td", { class: "n", text: `${ms(r.p99_ms)} ms` }));
+    el("td", { class: "n", text: ms(r.p50_ms) }), el("td", { class: "n", text: ms(r.p99_ms) }));
 }
 
 function generation(g) {
