@@ -78,7 +78,7 @@ struct Row {
 /// Runs the measurement and prints it.
 pub async fn run(options: Options) -> Result<(), Error> {
     raise_open_files(20_000);
-    cores::take(options.cores)?;
+    let _taken = cores::take(options.cores)?;
     let folder = tempfile::Builder::new().prefix("haechi-bench-").tempdir()?;
     repository::make(&folder.path().join("properties"))?;
     let clock = SystemClock::start();

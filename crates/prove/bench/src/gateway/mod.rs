@@ -92,7 +92,7 @@ impl Subject {
 /// Runs the measurement and prints it.
 pub async fn run(options: Options) -> Result<(), Error> {
     raise_open_files(20_000);
-    cores::take(options.cores)?;
+    let _taken = cores::take(options.cores)?;
     let folder = tempfile::Builder::new().prefix("haechi-bench-").tempdir()?;
     let listener = backend::listen(([127, 0, 0, 1], 0).into())?;
     let service = listener.local_addr()?;

@@ -94,7 +94,7 @@ struct Outcome {
 
 /// Runs the measurement and prints it; fails when a promise was not kept.
 pub async fn run(options: Options) -> Result<(), Error> {
-    cores::take(options.cores)?;
+    let _taken = cores::take(options.cores)?;
     let clock = SystemClock::start();
     let mut outcomes = Vec::new();
     for death in [Death::Killed, Death::Frozen] {

@@ -17,15 +17,44 @@ pub struct Cores {
     pub nice: i32,
 }
 
-/// Takes the client's core and the niceness for the calling thread and what it starts.
-pub fn take(cores: Cores) -> std::io::Result<()> {
+/// The niceness of the session's group of processes (sched(7), autogroup), put back when dropped.
+#[derive(Debug)]
+pub struct Taken {
+    session_before: Option<String>,
+}
+
+/// Takes the client's core and the niceness for the calling thread and what it starts, while the answer lives.
+pub fn take(cores: Cores) -> std::io::Result<Taken> {
     let mut set = CpuSet::new();
     set.set(cores.client_core);
     sched_setaffinity(None, &set)?;
+    let mut taken = Taken { session_before: None };
     if cores.nice != 0 {
         setpriority_process(None, cores.nice)?;
-        // Where the kernel groups processes by session (sched(7), autogroup), the group's niceness decides.
-        let _ = std::fs::write("/proc/self/autogroup", cores.nice.to_string());
+        // Where the kernel groups processes by session, the group's niceness decides.
+        taken.session_before = session_nice();
+        set_session_nice(&cores.nice.to_string());
     }
-    Ok(())
+    Ok(taken)
+}
+
+const AUTOGROUP: &str = "/proc/self/autogroup";
+
+/// `0` of `/autogroup-12 nice 0`.
+fn session_nice() -> Option<String> {
+    let text = std::fs::read_to_string(AUTOGROUP).ok()?;
+    Some(text.trim().rsplit_once("nice ")?.1.to_owned())
+}
+
+fn set_session_nice(nice: &str) {
+    // Kernels without autogroup have no such file, and then nothing is to be done.
+    let _ = std::fs::write(AUTOGROUP, nice);
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(before) = &self.session_before {
+            set_session_nice(before);
+        }
+    }
 }

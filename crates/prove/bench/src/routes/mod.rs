@@ -39,7 +39,7 @@ pub struct Options {
 
 /// Runs the measurement and prints it.
 pub async fn run(options: Options) -> Result<(), Error> {
-    cores::take(options.cores)?;
+    let _taken = cores::take(options.cores)?;
     let clock = SystemClock::start();
     let sets = [
         table::mixed("prefixes, hosts, exact, patterns", 10)?,
