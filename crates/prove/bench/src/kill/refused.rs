@@ -1,7 +1,7 @@
 //! Connections refused on this machine, from the kernel's counter `Tcp: AttemptFails` (RFC 4022), read every
 //! few milliseconds. It counts every program's attempts: nothing else may be refused meanwhile.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +17,30 @@ const TICK: Duration = Duration::from_millis(2);
 /// A watch that runs until it is dropped.
 #[derive(Debug)]
 pub struct Refused {
-    at_start: u64,
-    seen: Rc<Cell<(u64, Option<Instant>)>>,
+    seen: Rc<RefCell<Vec<Instant>>>,
     task: JoinHandle<()>,
 }
 
 impl Refused {
     /// Starts to watch on the current `LocalSet`.
     pub fn watch(clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let at_start = attempt_fails()?;
-        let seen = Rc::new(Cell::new((at_start, None)));
+        let mut before = attempt_fails()?;
+        let seen: Rc<RefCell<Vec<Instant>>> = Rc::default();
         let shared = seen.clone();
         let task = tokio::task::spawn_local(async move {
             loop {
                 tokio::time::sleep(TICK).await;
-                if let Ok(now) = attempt_fails()
-                    && now > shared.get().0
-                {
-                    shared.set((now, Some(clock.now())));
-                }
+                let Ok(now) = attempt_fails() else { continue };
+                shared.borrow_mut().extend((before..now).map(|_| clock.now()));
+                before = now;
             }
         });
-        Ok(Self { at_start, seen, task })
+        Ok(Self { seen, task })
     }
 
-    /// How many since the start, and when the last one was seen.
-    pub fn counted(&self) -> (u64, Option<Instant>) {
-        let (now, last) = self.seen.get();
-        (now - self.at_start, last)
+    /// When each was seen, since the start.
+    pub fn counted(&self) -> Vec<Instant> {
+        self.seen.borrow().clone()
     }
 }
 
