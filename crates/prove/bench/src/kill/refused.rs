@@ -1,5 +1,6 @@
 //! Connections refused on this machine, from the kernel's counter `Tcp: AttemptFails` (RFC 4022), read every
-//! few milliseconds. It counts every program's attempts: nothing else may be refused meanwhile.
+//! few milliseconds. It counts every program's attempts: nothing else may be refused meanwhile
+//! (docs/performance.md says how to give the command a network of its own).
 
 use std::cell::RefCell;
 use std::rc::Rc;
