@@ -51,7 +51,8 @@ impl Exchange<'_> {
         }
         service.stats.connects.one();
         self.arm(self.timing.attempted, self.route.timeouts.connect);
-        let stream = self.open(picked).await.map_err(Failed::to_connect)?;
+        // Boxed, so that a connection which stays idle doesn't carry the room for it.
+        let stream = Box::pin(self.open(picked)).await.map_err(Failed::to_connect)?;
         // Without it a small request could wait for the acknowledgement of the one before.
         stream.set_nodelay(true).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
         self.timing.connected = self.worker.now();

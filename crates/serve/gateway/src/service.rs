@@ -53,6 +53,10 @@ impl Service {
     /// tokens of its budget.
     pub fn inherit(&mut self, old: &Self, now: Instant) {
         self.endpoints = RefCell::new(std::mem::take(&mut *old.endpoints.borrow_mut()));
+        for endpoint in self.endpoints.get_mut() {
+            // The new configuration may have readmitted it.
+            endpoint.closed.set(false);
+        }
         let mut picker = old.picker.replace(Picker::new(self.config.balance, self.config.ejection.clone()));
         picker.configure(self.config.balance, self.config.ejection.clone(), now);
         let mut budget = old.budget.borrow().clone();

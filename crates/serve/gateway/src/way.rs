@@ -47,7 +47,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
         let flushed = then == Then::Reset || client.flush(&worker, idle).await;
         match then {
             Then::Keep if flushed => {}
-            Then::Linger if flushed => return client.linger(&worker).await,
+            Then::Linger if flushed => return Box::pin(client.linger(&worker)).await,
             Then::Reset => return client.reset(),
             _ => return,
         }
@@ -165,7 +165,8 @@ async fn forward(
     let outcome = match exchange.attempts(service).await {
         Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(picked, upstream, answer).await,
         Ok(Won::Switched(_picked, upstream, first)) => {
-            tunnel::run(exchange.client, upstream, &first, worker).await
+            // Boxed, as all that is rare: its room would be part of every idle connection.
+            Box::pin(tunnel::run(exchange.client, upstream, &first, worker)).await
         }
         Err(failure) => exchange.fail(failure),
     };
