@@ -41,7 +41,7 @@ impl Ports {
         if base == 0 {
             return Self::free();
         }
-        if base < 1024 || base > u16::MAX - 5 {
+        if !(1024..=u16::MAX - 5).contains(&base) {
             bail!(
                 "--port-base takes 1024 to {}, and six ports in a row are used from it; 0 takes six free ones",
                 u16::MAX - 5
@@ -126,16 +126,15 @@ impl Folder {
     /// Makes the folder with its git repository and `haechi.yaml`. Without `chosen` it is a fresh one in the
     /// system's temporary folder; a chosen one that holds the repository already is used as it is.
     pub fn make(chosen: Option<&Path>, ports: &Ports) -> anyhow::Result<Self> {
-        let path = match chosen {
-            Some(path) => path.to_owned(),
-            None => {
-                let path = std::env::temp_dir().join(format!("haechi-demo-{}", ports.gateway));
-                match std::fs::remove_dir_all(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(error).with_context(|| format!("can't clear {}", path.display()));
-                    }
-                    _ => path,
+        let path = if let Some(path) = chosen {
+            path.to_owned()
+        } else {
+            let path = std::env::temp_dir().join(format!("haechi-demo-{}", ports.gateway));
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("can't clear {}", path.display()));
                 }
+                _ => path,
             }
         };
         std::fs::create_dir_all(&path).with_context(|| format!("can't make {}", path.display()))?;

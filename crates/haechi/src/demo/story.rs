@@ -220,7 +220,7 @@ impl Story {
         let tally = load.finish().await?;
         ensure!(tally.failures() == 0, "requests failed: {:?}", tally.failed);
         Self::proof(&format!("{} GETs, 0 failed; slowest {:?}", tally.sent, tally.quantile(1.0)));
-        let last = self.last_attempt(self.ports.instances[1]).await?;
+        let last = self.last_attempt(self.ports.instances[1])?;
         let after = Duration::from_millis(last.0.saturating_sub(death.0));
         ensure!(after <= DEATH_NOTICE, "the last attempt was sent to it {after:?} after its death");
         Self::proof(&format!("the last attempt was sent to it {after:?} after its death"));
@@ -268,7 +268,7 @@ impl Story {
     }
 
     /// When the gateway last sent an attempt to the instance, by its access log.
-    async fn last_attempt(&self, port: u16) -> anyhow::Result<WallTime> {
+    fn last_attempt(&self, port: u16) -> anyhow::Result<WallTime> {
         match attempts::to(&self.folder.access_log(), port)?.into_iter().max() {
             Some(last) => Ok(last),
             None => bail!("the access log names no attempt to {port}"),

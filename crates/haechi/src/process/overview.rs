@@ -87,7 +87,7 @@ impl Process {
             view.renewals_last_minute
         );
         if view.self_preservation {
-            state.push_str(&format!("; self-preservation keeps {} expired leases", view.held));
+            state = format!("{state}; self-preservation keeps {} expired leases", view.held);
         }
         let ok = view.durable != Some(false);
         if !ok {
@@ -166,7 +166,7 @@ fn with_traffic(
         let Some(endpoint) = endpoints.get_mut(index) else { continue };
         // The registry's word on an instance stands; the gateway may leave one out that the registry calls up.
         if endpoint.state == "up" && status.state == "rejecting" {
-            endpoint.state = "ejected".to_owned();
+            "ejected".clone_into(&mut endpoint.state);
             endpoint.why.clone_from(&status.why);
         } else if endpoint.why.is_empty() || (endpoint.state == "up" && status.state == "probing") {
             endpoint.why.clone_from(&status.why);

@@ -107,6 +107,6 @@ mod tests {
         traffic.sample(WallTime(2), totals(110, 10));
         let samples = traffic.samples();
         assert_eq!(samples[1].requests, 10);
-        assert_eq!(samples[1].p50_ms, 1.5);
+        assert!((samples[1].p50_ms - 1.5).abs() < 1e-9);
     }
 }

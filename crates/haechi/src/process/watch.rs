@@ -115,10 +115,11 @@ pub async fn import(process: Arc<Process>) {
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let due = every.is_some_and(|every| !every.is_zero()) || process.shown().import_problem.is_some();
-        if due && process.read_import().await.is_ok() {
-            if let Err(error) = process.apply("configuration changed").await {
-                process.events.say("gateway", format!("the routes stay as they are: {error}"));
-            }
+        if due
+            && process.read_import().await.is_ok()
+            && let Err(error) = process.apply("configuration changed").await
+        {
+            process.events.say("gateway", format!("the routes stay as they are: {error}"));
         }
     }
 }
