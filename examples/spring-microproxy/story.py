@@ -12,6 +12,8 @@ GREETING = "Hello World!"
 # How soon a change that was announced has to be seen through the edge proxy.
 SOON_SECONDS = 15
 OUTAGE_SECONDS = 5
+# How long after a death the last request may still be sent to the dead.
+DEATH_NOTICE_SECONDS = 0.1
 
 
 class Failed(Exception):
@@ -106,12 +108,14 @@ def live_routes(world, rate):
     file = "helloworld-client.properties"
     before = (world.repo / file).read_text()
     with Load(world.edge + "/hello/id", rate) as load:
+        time.sleep(1)
         # Both paths first: nobody who uses the old one may notice.
         world.commit(file, before + "zuul.routes.greeting.path=/greet/**\nzuul.routes.greeting.serviceId=helloworld-service\n")
         status, added = request(world.admin + "/refresh", "POST")
         must(status == 200, f"POST /refresh on the admin port answered {status}: {added[:200]}")
         took = until(lambda: request(world.edge + "/greet/id")[0] == 200, SOON_SECONDS)
         must(took is not None, f"GET /greet/id answers {request(world.edge + '/greet/id')}")
+        time.sleep(1)
     must(not load.failures, f"{load.summary()}: {load.failures[:3]}")
     must(sorted(json.loads(added)) == ["zuul.routes.greeting.path", "zuul.routes.greeting.serviceId"], f"changed: {added}")
     world.commit(file, before.replace("/hello/**", "/greet/**"))
@@ -133,25 +137,33 @@ def clean_stop(world, rate):
 
 
 def sigkill(world, rate):
-    """One copy is killed with SIGKILL under load: no GET fails."""
-    return outage(world, rate, 8989, lambda copy: copy.kill())
+    """One copy is killed with SIGKILL under load: no GET fails, and within 100 ms none is sent to it any more."""
+
+    def last_attempt(died):
+        late = [at - died for at in world.failed_attempts(8989) if at >= died]
+        must(late and max(late) <= DEATH_NOTICE_SECONDS, f"attempts after its death, in seconds: {late[:10]}")
+        return f"{len(late)} attempts met the dead copy, the last after {max(late) * 1000:.0f} ms"
+
+    return outage(world, rate, 8989, lambda copy: copy.kill(), last_attempt)
 
 
-def outage(world, rate, port, end):
+def outage(world, rate, port, end, witness=None):
     settle(world)
     with Load(world.edge + "/hello/id", rate) as load:
         time.sleep(1)
+        ended = time.time()
         end(world.copies[port])
         time.sleep(OUTAGE_SECONDS)
     must(not load.failures, f"{load.summary()}: {load.failures[:3]}")
     must(len(load.bodies) == 2, f"the load did not reach both copies: {load.summary()}")
+    seen = f"; {witness(ended)}" if witness else ""
     # Out of the rotation: everything from now on is the other's.
     answered = {get(world.edge + "/hello/id") for _ in range(20)}
     must(answered == {str(world.ports[8000])}, f"after the end, {answered} answered")
     world.copies[port] = world.start_copy(port).wait_until_ready()
     back = until(lambda: get(world.edge + "/hello/id") == str(world.ports[port]), SOON_SECONDS)
     must(back is not None, "the copy that was started again gets no requests")
-    return f"{load.summary()}; started again, it was back in rotation after {back:.1f} s"
+    return f"{load.summary()}{seen}; started again, it was back in rotation after {back:.1f} s"
 
 
 def settle(world):
@@ -197,7 +209,7 @@ def play(world, steps, rate):
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--originals", action="store_true", help="on Spring's own config server and registry")
-    options.add_argument("--rate", type=int, default=200, help="GETs a second while something is stopped or changed")
+    options.add_argument("--rate", type=int, default=500, help="GETs a second while something is stopped or changed")
     chosen = options.parse_args()
     print("starting the servers and two copies of helloworld-service ...", flush=True)
     with World(chosen.originals) as world:

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -116,6 +117,15 @@ class World:
         status, body = request(f"{self.registry}/eureka/apps/HELLOWORLD-SERVICE")
         instances = json.loads(body)["application"]["instance"] if status == 200 else []
         return sorted(each["port"]["$"] for each in instances if each["status"] == "UP")
+
+    def failed_attempts(self, port):
+        """When the edge proxy sent a request to the copy in vain, by its access log: seconds since the epoch."""
+        log, times = WORK / "run" / "access.log", []
+        for line in log.read_text().splitlines():
+            for attempt in json.loads(line).get("failed", []):
+                if attempt["endpoint"].endswith(f":{self.ports[port]}"):
+                    times.append(datetime.fromisoformat(attempt["time"]).timestamp())
+        return times
 
     def copy_ports(self):
         return sorted(self.ports[port] for port in self.copies)
