@@ -1,6 +1,8 @@
 //! Configuration values in words, for the console, `status` and `explain`.
 
-use haechi_route::config::{Action, Filter, HostPattern, Match, PathPattern, ValueMatch, ValuePattern};
+use haechi_route::config::{
+    Action, Balance, Filter, HostPattern, Match, PathPattern, ValueMatch, ValuePattern,
+};
 
 /// A match: `GET shop.example /hello/** header x-canary=yes`.
 pub fn matches(m: &Match) -> String {
@@ -41,6 +43,15 @@ pub fn action(action: &Action) -> String {
     match action {
         Action::Service(name) => name.to_string(),
         Action::Respond { status, .. } => format!("answered here: {status}"),
+    }
+}
+
+/// How an endpoint is picked.
+pub fn balance(balance: Balance) -> &'static str {
+    match balance {
+        Balance::P2c => "the better of two (P2C)",
+        Balance::RoundRobin => "turns",
+        Balance::Random => "chance",
     }
 }
 

@@ -227,3 +227,45 @@ fn the_schema_is_json() {
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).unwrap();
     assert!(schema["properties"]["gateway"].is_object() || schema["$defs"]["Gateway"].is_object());
 }
+
+/// A config server with one application's routes.
+struct ConfigServer(String);
+
+impl Handler for ConfigServer {
+    async fn handle(&self, _: Request) -> Response {
+        let source =
+            serde_json::json!({ "zuul.routes.hello.path": "/hello/**", "zuul.routes.hello.url": self.0 });
+        let document =
+            serde_json::json!({ "name": "edge", "propertySources": [{ "name": "x", "source": source }] });
+        answer::json(http::StatusCode::OK, &document)
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_while_its_config_server_is_dead_serves_the_routes_it_served_last() {
+    let folder = folder();
+    let (a, _a) = service("a").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let handler = Arc::new(ConfigServer(format!("http://{a}")));
+    let server = tokio::spawn(haechi_web::serve(listener, handler, Limits::default(), stopped));
+    let file = write(
+        &folder,
+        &format!(
+            "admin: {{ listen: 127.0.0.1:0 }}\ngateway:\n  listeners: [{{ name: web, listen: 127.0.0.1:0 }}]\n  import: {{ zuul: {{ application: edge, uri: \"http://{config}\" }} }}\n"
+        ),
+    );
+    let mut first = Up::start(&file).await;
+    assert_eq!(get(&format!("{}/hello/id", first.address("gateway web"))).await, (200, "a /id".into()));
+    first.signal(Signal::TERM);
+    assert!(first.child.wait().await.unwrap().success());
+
+    stop.send_replace(true);
+    server.await.unwrap();
+    let second = Up::start(&file).await;
+    assert_eq!(get(&format!("{}/hello/id", second.address("gateway web"))).await, (200, "a /id".into()));
+    let (status, health) = get(&format!("{}/health", second.address("admin"))).await;
+    assert_eq!(status, 503);
+    assert!(health.contains("could not be read"), "{health}");
+}

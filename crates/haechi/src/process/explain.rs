@@ -92,7 +92,7 @@ fn way(
             return;
         }
     };
-    let balance = config.services.get(name.as_str()).map(|service| format!("{:?}", service.balance));
+    let balance = config.services.get(name.as_str()).map(|service| words::balance(service.balance));
     let _ = writeln!(text, "  service   {name}, balanced by {}", balance.unwrap_or_default());
     answer["service"] = json!(name);
     let known = endpoints(name.as_str());

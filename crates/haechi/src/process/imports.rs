@@ -44,7 +44,8 @@ impl Imported {
         Self::of(self.application.clone(), self.properties.clone(), discovered)
     }
 
-    fn of(application: String, properties: IndexMap<String, String>, discovered: &[ServiceName]) -> Self {
+    /// Lowers properties.
+    pub fn of(application: String, properties: IndexMap<String, String>, discovered: &[ServiceName]) -> Self {
         let import = haechi_zuul::import(&application, &properties, discovered);
         Self { application, properties, import }
     }

@@ -3,6 +3,7 @@
 pub mod explain;
 mod generations;
 mod imports;
+mod last_good;
 mod operations;
 mod overview;
 mod parts;
@@ -95,15 +96,15 @@ impl Process {
         let mut registry = None;
         if let Some(section) = &lowered.registry {
             let options = parts::registry(section)?;
-            let listener = parts::bind("registry", section.listen).await?;
+            let listener = parts::bind("registry", section.listen)?;
             shown.listens.push(("registry", listener.local_addr()?.to_string()));
             registry =
                 Some(Registry::start(options, listener, publisher, events.clone(), Arc::clone(&clock)));
         }
         let mut config = None;
         if let Some(section) = &lowered.config {
-            let options = parts::config(section, &mirrors(&file.path))?;
-            let listener = parts::bind("config server", section.listen).await?;
+            let options = parts::config(section, &state_folder(&file.path).join("mirrors"))?;
+            let listener = parts::bind("config server", section.listen)?;
             shown.listens.push(("config", listener.local_addr()?.to_string()));
             let server = Arc::new(ConfigServer::start(options, Arc::clone(&clock), events.clone()).await?);
             let (serving, stopped) = (Arc::clone(&server), stop.subscribe());
@@ -117,22 +118,27 @@ impl Process {
                 )
             }
             Some(section) => {
-                let listener = parts::bind("admin port", section.listen).await?;
+                let listener = parts::bind("admin port", section.listen)?;
                 shown.listens.push(("admin", listener.local_addr()?.to_string()));
                 Some(listener)
             }
             None => None,
         };
+        let state = state_folder(&file.path);
         let imported = match &lowered.zuul {
             Some(zuul) => match Imported::read(zuul, config.as_deref(), &[]).await {
                 Ok(imported) => Some(imported),
                 Err(error) => {
+                    let why = format!("{error:#}");
+                    let recalled = last_good::recall(&state, &zuul.application);
+                    let instead =
+                        if recalled.is_some() { "those served last are served" } else { "none are served" };
                     events.say(
                         "gateway",
-                        format!("routes of {} could not be read: {error:#}", zuul.application),
+                        format!("routes of {} could not be read, {instead}: {why}", zuul.application),
                     );
-                    shown.import_problem = Some(format!("{error:#}"));
-                    None
+                    shown.import_problem = Some(why);
+                    recalled.map(|properties| Imported::of(zuul.application.clone(), properties, &[]))
                 }
             },
             None => None,
@@ -173,6 +179,10 @@ impl Process {
             stop,
             tasks: std::sync::Mutex::new(tasks),
         });
+        let first = process.sources.lock().await.imported.clone();
+        if let Some(imported) = first {
+            process.keep_import(&imported).await;
+        }
         process.spawn(admin);
         Ok(process)
     }
@@ -311,6 +321,17 @@ impl Process {
         }
     }
 
+    /// Keeps an import for a start without its config server. A disk that can't be written costs only that.
+    async fn keep_import(&self, imported: &Imported) {
+        let (folder, imported) = (state_folder(self.file.path()), imported.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            last_good::keep(&folder, &imported.application, &imported.properties)
+        });
+        if let Ok(Err(error)) = kept.await {
+            self.events.say("gateway", format!("the imported routes could not be kept on disk: {error}"));
+        }
+    }
+
     /// Applies what the sources say now, if it differs from what runs.
     async fn apply(&self, cause: &str) -> Result<(), String> {
         let sources = self.sources.lock().await;
@@ -412,8 +433,9 @@ fn summary(changes: &[String]) -> String {
     }
 }
 
-/// Where mirrors of remote repositories are kept: beside the file, so that a restart finds them.
-fn mirrors(file: &Path) -> std::path::PathBuf {
+/// What outlives the process: mirrors of remote repositories, the last good import. Beside the file, so that a
+/// restart finds it.
+fn state_folder(file: &Path) -> std::path::PathBuf {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder.join(".haechi").join("mirrors")
+    folder.join(".haechi")
 }

@@ -13,11 +13,21 @@ use haechi_model::lowered::{
     RegistryConfig, RsaAlgorithm,
 };
 use haechi_web::client::Url;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that the kernel completes before they are accepted, at most (the kernel has a limit of its own,
+/// `net.core.somaxconn`). A whole fleet may boot at once; a client whose SYN finds the queue full waits a second.
+const BACKLOG: u32 = 4096;
 
 /// Binds a part's port, with an error that names the part.
-pub async fn bind(part: &str, listen: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(listen).await.with_context(|| {
+pub fn bind(part: &str, listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = || {
+        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        socket.listen(BACKLOG)
+    };
+    socket().with_context(|| {
         format!("the {part} can't listen on {listen}; stop what is there, or name another port in the file")
     })
 }
