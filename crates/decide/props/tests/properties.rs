@@ -108,7 +108,9 @@ proptest! {
         let flat = std::iter::once((key.clone(), Value::Text(text.clone()))).collect();
         let yaml = forms::yaml(&flat, None).unwrap();
         let binary = text.chars().any(|c| !matches!(c, ' '..='~' | '\t' | '\n' | '\r' | '\u{85}' | '\u{a0}'..));
-        if !binary && key != "document" {
+        // Line breaks of YAML 1.1 alone are written as SnakeYAML writes them, for its readers; ours reads YAML 1.2's.
+        let old_break = text.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+        if !binary && !old_break && key != "document" {
             let documents = read_yaml("a.yml", yaml.as_bytes(), &Limits::default()).unwrap();
             prop_assert_eq!(&documents[0][&key].value, &Value::Text(text), "{}", yaml);
         }
