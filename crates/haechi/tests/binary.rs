@@ -269,3 +269,21 @@ async fn a_gateway_that_starts_while_its_config_server_is_dead_serves_the_routes
     assert_eq!(status, 503);
     assert!(health.contains("could not be read"), "{health}");
 }
+
+#[tokio::test]
+async fn the_config_server_takes_new_settings_while_its_port_stays_open() {
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("properties")).unwrap();
+    let text = |message: &str| {
+        format!(
+            "config:\n  listen: 127.0.0.1:0\n  native: {{ locations: [properties] }}\n  overrides: {{ message: {message} }}\nadmin: {{ listen: 127.0.0.1:0 }}\n"
+        )
+    };
+    let file = write(&folder, &text("one"));
+    let up = Up::start(&file).await;
+    let url = format!("{}/app/default", up.address("config"));
+    until(&url, (200, "\"one\"")).await;
+    write(&folder, &text("two"));
+    // A refused connection would fail the test here: the port is open all the time.
+    until(&url, (200, "\"two\"")).await;
+}

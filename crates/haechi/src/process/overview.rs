@@ -52,7 +52,7 @@ impl Process {
             shown.import_problem.iter().map(|why| format!("imported routes could not be read again: {why}")),
         );
         problems.extend(shown.waiting.iter().cloned());
-        if let Some(config) = &self.config {
+        if let Some(config) = self.config() {
             problems.extend(config.status().problems());
         }
         problems
@@ -67,13 +67,13 @@ impl Process {
                 format!("{} routes to {} services", shown.gateway.routes.len(), shown.gateway.services.len());
             parts.push(PartView { name: "gateway", listen, state, ok: shown.refused.is_empty() });
         }
-        for (name, listen) in &shown.listens {
-            let (state, ok) = match *name {
+        for (name, listen) in self.listens() {
+            let (state, ok) = match name {
                 "registry" => self.registry_state(),
                 "config" => self.config_state(),
                 _ => (String::new(), true),
             };
-            parts.push(PartView { name, listen: listen.clone(), state, ok });
+            parts.push(PartView { name, listen, state, ok });
         }
         parts
     }
@@ -97,7 +97,7 @@ impl Process {
     }
 
     fn config_state(&self) -> (String, bool) {
-        let Some(config) = &self.config else { return Default::default() };
+        let Some(config) = self.config() else { return Default::default() };
         let status = config.status();
         let problems = status.problems().len();
         let sources = status.repositories.len() + status.folders.len();

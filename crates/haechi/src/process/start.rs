@@ -1,0 +1,124 @@
+//! Starting what a file names, in the order in which the parts need each other.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context as _;
+use haechi_core::{Generation, SystemClock};
+use haechi_gateway::Gateway;
+use haechi_registry::Registry;
+use haechi_route::GatewayConfig;
+use haechi_stream::Events;
+use tokio::sync::{Mutex, watch as signal};
+
+use super::apply::{changes, merge};
+use super::imports::Imported;
+use super::replace::{serve_config, start_config};
+use super::traffic::Traffic;
+use super::{Process, Shown, Sources, last_good, parts, state_folder, watch};
+use crate::reading::ConfigFile;
+
+impl Process {
+    /// Starts what the file names; returns when everything accepts.
+    pub async fn start(file: ConfigFile) -> anyhow::Result<Arc<Self>> {
+        let clock = SystemClock::start();
+        let events = Events::new(Arc::clone(&clock));
+        let lowered = file.lowered().cloned().context("the file can't be applied")?;
+        let (publisher, subscriber) = haechi_stream::channel();
+        let mut shown = Shown { file_problems: file.errors(), ..Shown::default() };
+
+        let stop = signal::Sender::new(false);
+        let mut registry = None;
+        if let Some(section) = &lowered.registry {
+            let options = parts::registry(section)?;
+            let listener = parts::bind("registry", section.listen)?;
+            shown.registry = Some(listener.local_addr()?.to_string());
+            registry =
+                Some(Registry::start(options, listener, publisher, events.clone(), Arc::clone(&clock)));
+        }
+        let config = match &lowered.config {
+            Some(section) => {
+                let part = start_config(section, &file.path, &clock, &events).await?;
+                Some(serve_config(section.listen, None, part)?)
+            }
+            None => None,
+        };
+        let state = state_folder(&file.path);
+        let imported = match &lowered.zuul {
+            Some(zuul) => {
+                match Imported::read(zuul, config.as_ref().map(|served| &*served.part), &[]).await {
+                    Ok(imported) => Some(imported),
+                    Err(error) => {
+                        let why = format!("{error:#}");
+                        let recalled = last_good::recall(&state, &zuul.application);
+                        let instead = if recalled.is_some() {
+                            "those served last are served"
+                        } else {
+                            "none are served"
+                        };
+                        events.say(
+                            "gateway",
+                            format!("routes of {} could not be read, {instead}: {why}", zuul.application),
+                        );
+                        shown.import_problem = Some(why);
+                        recalled.map(|properties| Imported::of(zuul.application.clone(), properties, &[]))
+                    }
+                }
+            }
+            None => None,
+        };
+        let mut gateway = None;
+        if let Some(section) = &lowered.gateway {
+            let (merged, mut refused) = merge(section, imported.as_ref());
+            let first = Generation(1);
+            let started = Gateway::start(haechi_gateway::Options {
+                config: merged.clone(),
+                generation: first,
+                workers: section.workers,
+                clock: Arc::clone(&clock),
+                subscriber: Some(subscriber.clone()),
+            })
+            .await?;
+            refused.extend(started.status().await.refused);
+            let left_out = file.errors().into_iter().chain(refused.iter().cloned()).collect();
+            let changes = changes(&GatewayConfig::default(), &merged);
+            shown.generations.applied(first, clock.wall(), "start", changes, left_out);
+            shown.refused = refused;
+            shown.gateway = merged;
+            shown.imported.clone_from(&imported);
+            gateway = Some(started);
+        }
+        let process = Arc::new(Self {
+            started: clock.now(),
+            clock,
+            events,
+            gateway,
+            registry,
+            config: RwLock::new(config),
+            admin: RwLock::default(),
+            subscriber,
+            sources: Mutex::new(Sources { lowered, refused: file.errors(), imported }),
+            shown: RwLock::new(shown),
+            traffic: Traffic::default(),
+            file: watch::FileWatch::new(&file.path),
+            stop,
+            tasks: std::sync::Mutex::default(),
+        });
+        let first = process.sources.lock().await.imported.clone();
+        if let Some(imported) = first {
+            process.keep_import(&imported).await;
+        }
+        let section = process.sources.lock().await.lowered.admin.clone();
+        process.replace_admin(section.as_ref())?;
+        process.spawn();
+        Ok(process)
+    }
+
+    pub(super) fn spawn(self: &Arc<Self>) {
+        let tasks = [
+            tokio::spawn(watch::traffic(Arc::clone(self))),
+            tokio::spawn(watch::discovered(Arc::clone(self))),
+            tokio::spawn(watch::import(Arc::clone(self))),
+        ];
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+    }
+}
