@@ -7,7 +7,7 @@ use std::any::Any;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -36,13 +36,21 @@ pub(crate) struct Link {
     pub complaint: Complaint,
 }
 
+/// How long a failed fetch waits for the last words of an ssh program that has ended. Only a child of its own
+/// that holds the pipe open makes this run out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What the ssh program wrote to its standard error, and what else explains a failure.
 #[derive(Clone, Default)]
-pub(crate) struct Complaint(Arc<Mutex<String>>);
+pub(crate) struct Complaint {
+    text: Arc<Mutex<String>>,
+    /// Disconnected once all of standard error was read.
+    reading: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
+}
 
 impl Complaint {
     pub(crate) fn add(&self, line: &str) {
-        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         if text.len() + line.len() < COMPLAINT_BYTES {
             let separator = if text.is_empty() { "" } else { "; " };
             text.push_str(separator);
@@ -51,7 +59,11 @@ impl Complaint {
     }
 
     pub(crate) fn append_to(&self, why: String) -> String {
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nothing is ever sent: this ends when the reader does, or when time is up.
+            let _ = reading.recv_timeout(LAST_WORDS);
+        }
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         if text.is_empty() { why } else { format!("{why} ({text})") }
     }
 }
@@ -136,11 +148,14 @@ fn over_ssh(url: &gix::Url, options: &RemoteOptions, interrupt: &Interrupt) -> R
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let complaint = Complaint::default();
     if let Some(stderr) = child.stderr.take() {
+        let (reader, reading) = mpsc::channel();
+        *complaint.reading.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
         let complaint = complaint.clone();
         std::thread::Builder::new().name("git-ssh-stderr".into()).spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 complaint.add(line.trim());
             }
+            drop::<mpsc::Sender<()>>(reader);
         })?;
     }
     let child = Arc::new(Mutex::new(child));
