@@ -60,10 +60,13 @@ fn check(name: &str) -> Option<bool> {
             cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"], &[])
         }
         "deny" => cargo(&["deny", "--log-level", "error", "check", "licenses", "bans", "sources"], &[]),
-        "test" => cargo(&["test", "--workspace", "--quiet"], &[]),
+        "test" => cargo(&["test", "--workspace", "--quiet", "--no-fail-fast"], &[]),
         "docs" => cargo(
             &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
-            &[("RUSTDOCFLAGS", "-D warnings")],
+            &[(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private_intra_doc_links -A rustdoc::redundant_explicit_links",
+            )],
         ),
         "story" => {
             cargo(&["build", "--release", "--quiet", "--package", "haechi"], &[])

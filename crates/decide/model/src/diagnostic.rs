@@ -8,7 +8,7 @@ use haechi_yaml::Span;
 pub enum Severity {
     /// Applied, but probably not what was meant.
     Warning,
-    /// Not applied: see [`Diagnostic::left_out`].
+    /// Not applied: see [`Diagnostic::cost`].
     Error,
 }
 

@@ -1,4 +1,4 @@
-//! Values as YAML text that [`crate::read`] takes.
+//! Values as YAML text that [`crate::read()`] takes.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Property sources: YAML 1.1 and .properties readers, overlay, placeholders, difference, flat forms. Pure.
 //!
-//! The way of an answer: a [`Tree`] of files at one version → [`resolve`] picks the files of an application and
-//! its profiles, reads them, filters their documents and orders them → [`overlay`] lays the sources over each
+//! The way of an answer: a [`Tree`] of files at one version → [`resolve()`] picks the files of an application and
+//! its profiles, reads them, filters their documents and orders them → [`overlay()`] lays the sources over each
 //! other → [`Placeholders`] fills `${…}` → [`forms`] writes the flat forms. Each step does what Spring Boot
 //! and Spring Cloud Config do, so that an answer is the same to the byte.
 
