@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, ImportCommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,9 +24,10 @@ const CONTROL_THREADS: usize = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = log_to_stderr(&cli.log) {
-        eprintln!("haechi: {error:#}");
+        eprintln!("haechi: {}", in_words(&error));
         return ExitCode::from(2);
     }
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -41,9 +43,29 @@ fn main() -> ExitCode {
         Err(error) => Err(error.into()),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("haechi: {error:#}");
+        eprintln!("haechi: {}", in_words(&error));
         ExitCode::from(2)
     })
+}
+
+/// The error with its causes. An error that tells its cause already is not followed by it once more.
+fn in_words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !words.ends_with(&cause) {
+            let colon = if words.is_empty() { "" } else { ": " };
+            words = format!("{words}{colon}{cause}");
+        }
+    }
+    words
+}
+
+/// Raises the soft limit of open files to the hard one: every part of the process draws on it, and a soft limit of
+/// 1024, kept low for programs that use select(2), would let slow clients of one part stop the others.
+fn allow_open_files() {
+    let now = getrlimit(Resource::Nofile);
+    // Where it is not allowed the limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
 }
 
 async fn run(command: &Command) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use haechi_net::notify::{self, State};
+use haechi_stream::Event;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::cli::UpArgs;
 use crate::process::Process;
@@ -17,6 +19,17 @@ pub async fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let process = start(&args.file).await?;
+    let mut live = process.events.subscribe();
+    process.events.recent().iter().for_each(say);
+    let teller = tokio::spawn(async move {
+        loop {
+            match live.recv().await {
+                Ok(event) => say(&event),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    });
     println!("haechi is ready: {}", process.addresses());
     tell(State::Ready);
     loop {
@@ -30,7 +43,15 @@ pub async fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     tell(State::Stopping);
     println!("haechi drains");
     process.stop().await;
+    teller.abort();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells on standard error what became of the configuration. Comings and goings of instances are for the console.
+fn say(event: &Event) {
+    if event.part != "registry" {
+        eprintln!("{} {}: {}", event.at, event.part, event.what);
+    }
 }
 
 /// Reads the file and starts what it names; returns when everything accepts.

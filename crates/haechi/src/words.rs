@@ -71,3 +71,8 @@ pub fn filter(filter: &Filter) -> String {
         Filter::ForwardedPrefix => "X-Forwarded-Prefix tells what was stripped".to_owned(),
     }
 }
+
+/// `1 route`, `2 routes`.
+pub fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

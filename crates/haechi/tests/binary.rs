@@ -40,11 +40,15 @@ struct Up {
 
 impl Up {
     async fn start(file: &Path) -> Self {
+        Self::start_with(file, Stdio::inherit()).await
+    }
+
+    async fn start_with(file: &Path, stderr: Stdio) -> Self {
         let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_haechi"))
             .args(["up", "-f"])
             .arg(file)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -137,6 +141,35 @@ async fn a_changed_file_is_applied_while_serving_and_a_mistake_changes_nothing()
     up.signal(Signal::HUP);
     until(&format!("{web}/x"), (200, "a /x")).await;
     until(&format!("{admin}/health"), (200, "UP")).await;
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_nothing_says_so_on_standard_error() {
+    let folder = folder();
+    let file = write(&folder, "gateway: { listeners: [{ name: web, listen: 127.0.0.1:0 }] }\n");
+    let mut up = Up::start_with(&file, Stdio::piped()).await;
+    let mut said = BufReader::new(up.child.stderr.take().unwrap()).lines();
+    std::fs::remove_file(&file).unwrap();
+    up.signal(Signal::HUP);
+    // The file's own warning comes before.
+    while let Some(line) = said.next_line().await.unwrap() {
+        if line.contains("the configuration stays as it is") {
+            assert!(line.contains("can't read"), "{line}");
+            return;
+        }
+    }
+    panic!("it ended without a word");
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_once() {
+    let folder = folder();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let text_of = format!("gateway: {{ listeners: [{{ name: web, listen: \"{address}\" }}] }}\n");
+    let said = run(&["up", "-f", write(&folder, &text_of).to_str().unwrap()]);
+    assert_eq!(said.status.code(), Some(2));
+    assert_eq!(text(&said.stderr).matches("can't listen").count(), 1, "{}", text(&said.stderr));
 }
 
 #[tokio::test]
@@ -233,8 +266,7 @@ struct ConfigServer(String);
 
 impl Handler for ConfigServer {
     async fn handle(&self, _: Request) -> Response {
-        let source =
-            serde_json::json!({ "zuul.routes.hello.path": "/hello/**", "zuul.routes.hello.url": self.0 });
+        let source = serde_json::json!({ "zuul.routes.hello.path": "/hello/**", "zuul.routes.hello.url": self.0, "zuul.rutes": "a typo" });
         let document =
             serde_json::json!({ "name": "edge", "propertySources": [{ "name": "x", "source": source }] });
         answer::json(http::StatusCode::OK, &document)
@@ -258,6 +290,9 @@ async fn a_gateway_that_starts_while_its_config_server_is_dead_serves_the_routes
     );
     let mut first = Up::start(&file).await;
     assert_eq!(get(&format!("{}/hello/id", first.address("gateway web"))).await, (200, "a /id".into()));
+    let status = run(&["status", "--admin", first.address("admin").trim_start_matches("http://")]);
+    assert!(text(&status.stdout).contains("zuul.rutes"), "what can't be honoured is listed");
+    assert!(status.status.success(), "and is no problem");
     first.signal(Signal::TERM);
     assert!(first.child.wait().await.unwrap().success());
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::{CheckArgs, Format};
 use crate::reading::ConfigFile;
+use crate::words::count;
 
 /// Runs the command. Diagnostics go to standard error, the verdict to standard output.
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -60,8 +61,4 @@ fn verdict(file: &ConfigFile) -> String {
     } else {
         format!("good; it serves {all}")
     }
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

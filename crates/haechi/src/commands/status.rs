@@ -12,7 +12,8 @@ use crate::cli::{Format, StatusArgs};
 
 /// GETs JSON from the admin port.
 pub async fn ask(admin: &str, path_and_query: &str) -> anyhow::Result<Value> {
-    let url = format!("{}{path_and_query}", admin.trim_end_matches('/'));
+    let scheme = if admin.contains("://") { "" } else { "http://" };
+    let url = format!("{scheme}{}{path_and_query}", admin.trim_end_matches('/'));
     let http = client::client(Duration::from_secs(2), Duration::from_secs(10))?;
     let response = http.get(&url).send().await.with_context(|| {
         format!("can't ask {url}; is Haechi running, with an admin port there? Name another with --admin URL")
@@ -57,15 +58,14 @@ fn text(overview: &Value) -> String {
     ));
     for part in list(overview, "parts") {
         let mark = if part["ok"] == true { "✓" } else { "✗" };
-        line(format!(
-            "{mark} {:<10} {:<24} {}",
-            string(part, "name"),
-            string(part, "listen"),
-            string(part, "state")
-        ));
+        let (name, listen) = (string(part, "name"), string(part, "listen"));
+        line(format!("{mark} {name:<10} {listen:<24} {}", string(part, "state")).trim_end().to_owned());
     }
     for service in list(overview, "services") {
         line(format!("\nservice {} ({})", string(service, "name"), string(service, "source")));
+        if list(service, "endpoints").next().is_none() {
+            line("  no endpoint is known".to_owned());
+        }
         for endpoint in list(service, "endpoints") {
             line(format!(
                 "  {:<22} {:<14} {:>10} requests {:>6} failed  {}",
@@ -90,6 +90,12 @@ fn text(overview: &Value) -> String {
             route["errors"],
             string(route, "origin")
         ));
+    }
+    if list(overview, "warnings").next().is_some() {
+        line("\nwarnings".to_owned());
+    }
+    for warning in list(overview, "warnings") {
+        line(format!("  {}", warning.as_str().unwrap_or_default()));
     }
     if list(overview, "problems").next().is_some() {
         line("\nproblems".to_owned());

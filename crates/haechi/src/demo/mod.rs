@@ -87,7 +87,8 @@ fn what_to_try(ports: &Ports, folder: &Folder) -> String {
          Change the message, with no restart:\n\
          \x20 echo 'message=Hello from git' > {repository}/helloworld-service.properties\n\
          \x20 git -C {repository} commit -qam 'new message'\n\
-         \x20 curl -X POST localhost:{first}/refresh              answers [\"message\"]; then ask /hello again\n\n\
+         \x20 curl -X POST localhost:{first}/refresh              answers [\"message\"]\n\
+         \x20 curl -X POST localhost:{second}/refresh              each instance reads it anew; then ask /hello again\n\n\
          Change the routes, live: edit {repository}/helloworld-client.properties, commit, and\n\
          \x20 curl -X POST localhost:{admin}/refresh\n\n\
          Kill an instance (its pid: `pgrep -f 'demo-service --port {second}'`) and watch no request fail.\n\

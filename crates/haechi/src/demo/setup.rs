@@ -1,5 +1,7 @@
 //! The demo's folder, ports and child processes.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -122,6 +124,10 @@ const FILES: [(&str, &str); 4] = [
     ("helloworld-service.properties", "message=Hello World!\n"),
 ];
 
+/// Who commits in the demo.
+const AUTHOR: &str = "Haechi demo";
+const EMAIL: &str = "demo@haechi.invalid";
+
 impl Folder {
     /// Makes the folder with its git repository and `haechi.yaml`. Without `chosen` it is a fresh one in the
     /// system's temporary folder; a chosen one that holds the repository already is used as it is.
@@ -142,10 +148,19 @@ impl Folder {
         let folder = Self { path };
         if !folder.repository().join(".git").exists() {
             haechi_git::init(&folder.repository())?;
+            folder.name_author()?;
             folder.commit(&FILES, "The demo's configuration")?;
         }
         std::fs::write(folder.file(), folder.yaml(ports))?;
         Ok(folder)
+    }
+
+    /// Names an author in the repository's own settings, so that `git commit` works on a machine where git knows
+    /// of none.
+    fn name_author(&self) -> anyhow::Result<()> {
+        let mut settings = OpenOptions::new().append(true).open(self.repository().join(".git/config"))?;
+        write!(settings, "[user]\n\tname = {AUTHOR}\n\temail = {EMAIL}\n")?;
+        Ok(())
     }
 
     /// The git repository that the config server serves.
@@ -166,11 +181,7 @@ impl Folder {
     /// Writes and commits files.
     pub fn commit(&self, files: &[(&str, &str)], message: &str) -> anyhow::Result<()> {
         let seconds = i64::try_from(SystemClock::start().wall().0 / 1000)?;
-        let by = haechi_git::Signature {
-            name: "Haechi demo".into(),
-            email: "demo@haechi.invalid".into(),
-            seconds,
-        };
+        let by = haechi_git::Signature { name: AUTHOR.into(), email: EMAIL.into(), seconds };
         let changes: Vec<(&str, Change<'_>)> =
             files.iter().map(|(path, text)| (*path, Change::Write(text.as_bytes()))).collect();
         haechi_git::commit(&self.repository(), &changes, message, &by)?;

@@ -82,6 +82,7 @@ impl Process {
             Ok(imported) => {
                 let changed =
                     imported.changed_since(sources.imported.as_ref().unwrap_or(&Imported::default()));
+                imported.say_warnings(sources.imported.as_ref(), &self.events);
                 sources.imported = Some(imported);
                 self.show(|shown| shown.import_problem = None);
                 Ok(changed)

@@ -8,8 +8,12 @@ use haechi_config::ConfigServer;
 use haechi_core::ServiceName;
 use haechi_model::lowered::{ConfigOrigin, ZuulImport};
 use haechi_props::IndexMap;
+use haechi_stream::Events;
 use haechi_web::client;
 use serde_json::Value;
+
+/// Warnings of one import that are told as events; all are in the overview.
+const WARNINGS_SAID: usize = 20;
 
 /// An application's merged properties, and what they were lowered to.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +52,24 @@ impl Imported {
     pub fn of(application: String, properties: IndexMap<String, String>, discovered: &[ServiceName]) -> Self {
         let import = haechi_zuul::import(&application, &properties, discovered);
         Self { application, properties, import }
+    }
+
+    /// What of it can't be honoured as Zuul did.
+    pub fn warnings(&self) -> Vec<String> {
+        self.import.warnings.iter().map(|warning| format!("{}: {warning}", self.application)).collect()
+    }
+
+    /// Tells of the warnings that `old` did not have.
+    pub fn say_warnings(&self, old: Option<&Self>, events: &Events) {
+        let known = old.map(Self::warnings).unwrap_or_default();
+        let new: Vec<String> =
+            self.warnings().into_iter().filter(|warning| !known.contains(warning)).collect();
+        for warning in new.iter().take(WARNINGS_SAID) {
+            events.say("gateway", warning.clone());
+        }
+        if let Some(more @ 1..) = new.len().checked_sub(WARNINGS_SAID) {
+            events.say("gateway", format!("{}: {more} more warnings; see `haechi status`", self.application));
+        }
     }
 
     /// Keys whose values differ from `old`'s, sorted: what Spring's `/refresh` answers.

@@ -9,6 +9,7 @@ use haechi_gateway::{RouteStatus, Status};
 use haechi_route::config::{Endpoints, Service};
 
 use super::explain::EndpointWords;
+use super::imports::Imported;
 use super::traffic::{Totals, quantile_ms};
 use super::{Process, Shown};
 use crate::words;
@@ -28,6 +29,7 @@ impl Process {
             routes: routes(&shown, &seen),
             traffic: self.traffic.samples(),
             generations: shown.generations.views(),
+            warnings: shown.imported.as_ref().map(Imported::warnings).unwrap_or_default(),
             problems: self.problems_of(&shown),
         }
     }
@@ -63,8 +65,8 @@ impl Process {
         if let Some(gateway) = &self.gateway {
             let listen =
                 gateway.local_addrs().values().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let state =
-                format!("{} routes to {} services", shown.gateway.routes.len(), shown.gateway.services.len());
+            let routes = words::count(shown.gateway.routes.len(), "route");
+            let state = format!("{routes} to {}", words::count(shown.gateway.services.len(), "service"));
             parts.push(PartView { name: "gateway", listen, state, ok: shown.refused.is_empty() });
         }
         for (name, listen) in self.listens() {
@@ -82,9 +84,9 @@ impl Process {
         let Some(registry) = &self.registry else { return Default::default() };
         let view = registry.status();
         let mut state = format!(
-            "{} instances, {} heartbeats in the last minute",
-            view.instances.len(),
-            view.renewals_last_minute
+            "{}, {} in the last minute",
+            words::count(view.instances.len(), "instance"),
+            words::count(usize::try_from(view.renewals_last_minute).unwrap_or(usize::MAX), "heartbeat")
         );
         if view.self_preservation {
             state = format!("{state}; self-preservation keeps {} expired leases", view.held);
@@ -101,7 +103,8 @@ impl Process {
         let status = config.status();
         let problems = status.problems().len();
         let sources = status.repositories.len() + status.folders.len();
-        (format!("{sources} sources, {problems} files with mistakes"), problems == 0)
+        let sources = words::count(sources, "source");
+        (format!("{sources}, {}", words::count(problems, "problem")), problems == 0)
     }
 
     /// Services as routes use them; those that only the registry knows, after them.

@@ -46,7 +46,10 @@ impl Process {
         let imported = match &lowered.zuul {
             Some(zuul) => {
                 match Imported::read(zuul, config.as_ref().map(|served| &*served.part), &[]).await {
-                    Ok(imported) => Some(imported),
+                    Ok(imported) => {
+                        imported.say_warnings(None, &events);
+                        Some(imported)
+                    }
                     Err(error) => {
                         let why = format!("{error:#}");
                         let recalled = last_good::recall(&state, &zuul.application);

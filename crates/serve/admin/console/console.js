@@ -17,6 +17,9 @@ function el(tag, attributes = {}, ...children) {
 const clock = (rfc3339) => new Date(rfc3339).toLocaleTimeString();
 const number = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
 const ms = (value) => (value == null ? "–" : `${number(value)} ms`);
+// Services, and endpoints of one service, that are drawn: a page of thousands would stop the browser each second.
+const SHOWN = 100;
+const more = (n, what) => el("p", { class: "empty", text: `${n} more ${what}; see api/overview` });
 const whole = new Intl.NumberFormat("en");
 
 function draw(svg, samples, series, filled) {
@@ -77,9 +80,10 @@ function service(s) {
   for (const [title, kind] of [["Endpoint", ""], ["State", ""], ["Why", ""], ["In flight", "n"], ["Requests", "n"], ["Failed attempts", "n"], ["Latency", "n"]]) {
     head.append(el("th", { class: kind, text: title }));
   }
-  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...s.endpoints.map(endpoint)));
+  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...s.endpoints.slice(0, SHOWN).map(endpoint)));
   const box = el("div", { class: "service" }, el("h3", {}, s.name, el("small", { text: `${up} of ${s.endpoints.length} up · ${s.source}` })));
   if (s.endpoints.length) box.append(el("div", { class: "scroll" }, table));
+  if (s.endpoints.length > SHOWN) box.append(more(s.endpoints.length - SHOWN, "endpoints"));
   return box;
 }
 
@@ -103,8 +107,11 @@ function overview(o) {
   const problems = $("problems");
   problems.hidden = o.problems.length === 0;
   problems.replaceChildren(...o.problems.map((text) => el("p", { text })));
+  const warnings = $("warnings");
+  warnings.hidden = o.warnings.length === 0;
+  warnings.replaceChildren(...o.warnings.map((text) => el("p", { text })));
   traffic(o.traffic);
-  $("services").replaceChildren(...(o.services.length ? o.services.map(service) : [el("p", { class: "empty", text: "No service is known yet. Register one, or add it to the configuration." })]));
+  $("services").replaceChildren(...(o.services.length ? [...o.services.slice(0, SHOWN).map(service), ...(o.services.length > SHOWN ? [more(o.services.length - SHOWN, "services")] : [])] : [el("p", { class: "empty", text: "No service is known yet. Register one, or add it to the configuration." })]));
   $("routes").tBodies[0].replaceChildren(...o.routes.map(route));
   $("generations").replaceChildren(...o.generations.map(generation));
 }

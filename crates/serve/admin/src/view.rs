@@ -24,6 +24,8 @@ pub struct Overview {
     pub traffic: Vec<Sample>,
     /// Applied configurations, newest first.
     pub generations: Vec<GenerationView>,
+    /// What is not done as its author may expect, such as a property of Zuul's that has no effect, in sentences.
+    pub warnings: Vec<String>,
     /// What is wrong now, in sentences.
     pub problems: Vec<String>,
 }

@@ -27,6 +27,8 @@ pub struct Limits {
     pub connections: usize,
     /// For a head to arrive; an idle connection is closed after it too.
     pub head_timeout: Duration,
+    /// For a body to arrive after its head; a slower one answers 408.
+    pub body_timeout: Duration,
     /// For requests in flight to finish once the server is told to stop.
     pub drain: Duration,
 }
@@ -37,6 +39,7 @@ impl Default for Limits {
             body_bytes: 8 << 20,
             connections: 16_384,
             head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
     }
@@ -77,10 +80,10 @@ pub async fn serve<H: Handler>(
             }
         };
         let _ = stream.set_nodelay(true);
-        let (handler, body_bytes) = (Arc::clone(&handler), limits.body_bytes);
+        let (handler, bounds) = (Arc::clone(&handler), limits.clone());
         let service = service_fn(move |request| {
-            let handler = Arc::clone(&handler);
-            async move { Ok::<_, Infallible>(answer(&*handler, request, peer, body_bytes).await) }
+            let (handler, bounds) = (Arc::clone(&handler), bounds.clone());
+            async move { Ok::<_, Infallible>(answer(&*handler, request, peer, &bounds).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -104,18 +107,23 @@ async fn answer<H: Handler>(
     handler: &H,
     request: http::Request<Incoming>,
     peer: SocketAddr,
-    body_bytes: usize,
+    limits: &Limits,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, body_bytes).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let body_bytes = limits.body_bytes;
+    let body = Limited::new(body, body_bytes).collect();
+    let body = match tokio::time::timeout(limits.body_timeout, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Err(_) => {
+            return answer::text(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n");
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return answer::text(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format!("the body is larger than {body_bytes} bytes\n"),
             );
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             return answer::text(StatusCode::BAD_REQUEST, format!("can't read the body: {error}\n"));
         }
     };

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use haechi_web::{Handler, Limits, Request, Response, answer, client, serve};
 use http::StatusCode;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
 struct Echo {
@@ -44,6 +45,17 @@ async fn a_body_within_the_limit_arrives_whole_and_a_larger_one_is_413() {
     assert_eq!(answer.text().await.unwrap(), "POST 100");
     let answer = http().post(&base).body(vec![b'x'; 101]).send().await.unwrap();
     assert_eq!(answer.status(), 413);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_answers_408() {
+    let limits = Limits { body_timeout: Duration::ZERO, ..Limits::default() };
+    let (base, _echo, _stop, _task) = start(limits).await;
+    let mut client = TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[tokio::test]
