@@ -8,7 +8,7 @@ use haechi_http::{
 };
 
 use crate::failure::Failure;
-use crate::prepare::RequestFacts;
+use crate::prepare::{RequestFacts, write_length};
 use crate::route::FieldEdits;
 
 /// Bounds on a service's head. Services are trusted more than clients, but not without end.
@@ -181,8 +181,10 @@ impl Answer {
 fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, out: &mut Vec<u8>) {
     write_status(head, out);
     // A length is the body's, or tells what HEAD or 304 would have had; 204 has none (RFC 9110 §8.6).
-    let has_length = head.status != 204;
-    copy_fields(head, out, |name| !context.edits.drops(name), has_length);
+    if let Some(length) = head.length.filter(|_| head.status != 204) {
+        write_length(out, length);
+    }
+    copy_fields(head, out, |name| !context.edits.drops(name));
     out.extend_from_slice(&context.edits.added);
     if answer.frame == Frame::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -197,13 +199,13 @@ fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, o
 
 fn write_interim(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
     write_status(head, out);
-    copy_fields(head, out, |_| true, false);
+    copy_fields(head, out, |_| true);
     out.extend_from_slice(b"\r\n");
 }
 
 fn write_switch(head: &ResponseHead<'_>, edits: &FieldEdits, out: &mut Vec<u8>) {
     write_status(head, out);
-    copy_fields(head, out, |name| !edits.drops(name), false);
+    copy_fields(head, out, |name| !edits.drops(name));
     out.extend_from_slice(&edits.added);
     out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
     out.extend_from_slice(head.upgrade.unwrap_or_default());
@@ -218,9 +220,9 @@ fn write_status(head: &ResponseHead<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn copy_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>, wanted: impl Fn(&str) -> bool, has_length: bool) {
+fn copy_fields(head: &ResponseHead<'_>, out: &mut Vec<u8>, wanted: impl Fn(&str) -> bool) {
     head.copy_fields(out, |field, known| match known {
-        Known::ContentLength => has_length,
+        Known::ContentLength => false,
         known if known.is_hop_by_hop() => false,
         _ => !head.nominated.has(field.name) && wanted(field.name),
     });

@@ -117,7 +117,7 @@ impl Exchange<'_> {
                     self.note_sent(upstream);
                     self.arm(self.timing.sent, self.route.timeouts.first_byte);
                 }
-            } else if sending && !upstream.can_replay() {
+            } else if upstream.moved(self.request) {
                 self.arm(self.worker.now(), self.route.timeouts.idle);
             }
             if let Poll::Ready(read) = upstream.poll_read(cx, self.worker) {
@@ -130,8 +130,7 @@ impl Exchange<'_> {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
             self.client.deadline.poll(cx).map(|()| {
-                let waits_for_client = sending && !self.request.body_done;
-                Err(self.struck(if waits_for_client {
+                Err(self.struck(if upstream.waits_for_client(self.request) {
                     Failure::BodyTimeout
                 } else {
                     Failure::FirstByteTimeout
@@ -193,6 +192,10 @@ impl Exchange<'_> {
                     }
                 }
                 Begun::Switched(used) => {
+                    // What is left of the request would go into the tunnel, and be lost or taken for the client's.
+                    if !upstream.is_clean(self.request) {
+                        return Err(Failure::EarlySwitch);
+                    }
                     let rest = input[used..].to_vec();
                     return self.send(&out).map(|()| Some(Attempted::Switched(rest)));
                 }

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     ResponseBody(BadBody),
     #[error("the service switched protocols without being asked")]
     UnaskedUpgrade,
+    #[error("the service switched protocols before it had the whole request")]
+    EarlySwitch,
     #[error("the service sent too many interim answers")]
     TooManyInterim,
     #[error("the client left before the answer was whole")]
@@ -64,6 +66,7 @@ impl Failure {
             | Self::Response(_)
             | Self::ResponseBody(_)
             | Self::UnaskedUpgrade
+            | Self::EarlySwitch
             | Self::TooManyInterim
             | Self::Truncated => 502,
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::RequestTimeout => 504,
@@ -93,7 +96,7 @@ impl Failure {
             Self::Response(BadResponse::HeadTooLarge | BadResponse::TooManyFields) => {
                 "http_response_header_section_size"
             }
-            Self::UnaskedUpgrade => "http_upgrade_failed",
+            Self::UnaskedUpgrade | Self::EarlySwitch => "http_upgrade_failed",
             Self::Truncated => "http_response_incomplete",
             Self::Response(_) | Self::ResponseBody(_) | Self::TooManyInterim => "http_protocol_error",
         }

@@ -23,6 +23,11 @@ impl Outbox {
         self.sent == self.bytes.len()
     }
 
+    /// Bytes that were not sent yet.
+    pub const fn left(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
     /// Sends what the peer takes now and keeps the rest.
     #[inline]
     pub fn send(&mut self, stream: &TcpStream, data: &[u8], buffers: &Buffers) -> io::Result<()> {

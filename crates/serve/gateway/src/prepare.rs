@@ -192,7 +192,7 @@ impl RequestFacts {
             keep_alive: head.keep_alive,
             is_head: head.method == "HEAD",
             idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
-            upgrade: head.upgrade.is_some(),
+            upgrade: upgrade(head).is_some(),
             started: now,
             line,
         }
@@ -308,10 +308,12 @@ fn write_head(
         write_forwarded(out, head, route, client, client_host);
     }
     out.extend_from_slice(&route.request.added);
-    if head.framing == RequestFraming::Chunked {
-        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    match head.framing {
+        RequestFraming::None => {}
+        RequestFraming::Length(length) => write_length(out, length),
+        RequestFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
-    if let Some(protocol) = head.upgrade {
+    if let Some(protocol) = upgrade(head) {
         out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
         out.extend_from_slice(protocol);
         out.extend_from_slice(b"\r\n");
@@ -320,9 +322,27 @@ fn write_head(
     host
 }
 
+/// The protocols that the client asks to switch to. To HTTP itself, or to TLS that would carry it, is not passed
+/// on: requests in that tunnel would bypass the routes. Ignoring an Upgrade is always allowed (RFC 9110 §7.8).
+fn upgrade<'a>(head: &RequestHead<'a>) -> Option<&'a [u8]> {
+    let carries_requests = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default().trim_ascii();
+        [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    };
+    head.upgrade.filter(|protocols| !protocols.split(|byte| *byte == b',').any(carries_requests))
+}
+
+/// Writes a Content-Length anew: with a tab in front of its number some parsers don't see one.
+pub(crate) fn write_length(out: &mut Vec<u8>, length: u64) {
+    out.extend_from_slice(b"Content-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) {
     head.copy_fields(out, |field, known| match known {
         Known::Host
+        | Known::ContentLength
         | Known::ForwardedFor
         | Known::ForwardedHost
         | Known::ForwardedProto
@@ -330,7 +350,6 @@ fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) 
         | Known::ForwardedPrefix => false,
         Known::Via => route.forwarded,
         Known::Expect => head.expect_continue,
-        Known::ContentLength => true,
         known if known.is_hop_by_hop() => false,
         _ => {
             !head.nominated.has(field.name)

@@ -29,6 +29,9 @@ impl Exchange<'_> {
             if let Poll::Ready(Err(failure)) = sent {
                 return Poll::Ready(Err(failure));
             }
+            if upstream.moved(self.request) {
+                self.arm(self.worker.now(), self.route.timeouts.idle);
+            }
             match self.client.poll_flush(cx, self.worker) {
                 Poll::Ready(Ok(())) if answer.done => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {}

@@ -26,11 +26,21 @@ pub(crate) struct Upstream {
     broken: bool,
     /// Whether body bytes went out that are not in the image, so that the request can't be sent again.
     streamed: bool,
+    /// How far the body was when [`moved`](Self::moved) was last asked.
+    seen: (u64, usize),
 }
 
 impl Upstream {
     pub fn new(stream: TcpStream, reused: bool) -> Self {
-        Self { stream, reused, sent: 0, outbox: Outbox::default(), broken: false, streamed: false }
+        Self {
+            stream,
+            reused,
+            sent: 0,
+            outbox: Outbox::default(),
+            broken: false,
+            streamed: false,
+            seen: (0, 0),
+        }
     }
 
     /// Whether the kernel took any byte of the request, so that the service may have seen it.
@@ -41,6 +51,18 @@ impl Upstream {
     /// Whether the image still holds the whole of what was sent.
     pub const fn can_replay(&self) -> bool {
         !self.streamed
+    }
+
+    /// Whether any of the streamed body came from the client or was taken by the service since this was last
+    /// asked. A deadline that moved without it would never strike: it wakes the task that asks.
+    pub fn moved(&mut self, request: &Request) -> bool {
+        let now = (request.body_bytes, self.outbox.left());
+        self.streamed && std::mem::replace(&mut self.seen, now) != now
+    }
+
+    /// Whether the service took everything that the client sent, and more is to come.
+    pub const fn waits_for_client(&self, request: &Request) -> bool {
+        !self.broken && !request.body_done && self.sent == request.image.len() && self.outbox.is_empty()
     }
 
     /// Whether the whole request went out, so that the connection can carry another.
