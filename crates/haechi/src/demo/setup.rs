@@ -115,7 +115,7 @@ const FILES: [(&str, &str); 4] = [
     (
         "helloworld-client.properties",
         "# The gateway's routes, as Zuul reads them.\n\
-         zuul.ignored-services='*'\n\
+         zuul.ignored-services=*\n\
          zuul.ignoredPatterns=/**/api/**\n\
          zuul.routes.helloworld-service=/hello/**\n\
          helloworld-service.ribbon.ConnectTimeout=500\n\
