@@ -164,7 +164,7 @@ impl Story {
         let load = self.load("/hello/id");
         let properties = |path: &str| {
             format!(
-                "zuul.ignored-services='*'\nzuul.ignoredPatterns=/**/api/**\nzuul.routes.helloworld-service=/hello/**\n\
+                "zuul.ignored-services=*\nzuul.ignoredPatterns=/**/api/**\nzuul.routes.helloworld-service=/hello/**\n\
                  {path}helloworld-service.ribbon.ConnectTimeout=500\nhelloworld-service.ribbon.ReadTimeout=1000\n"
             )
         };
