@@ -20,10 +20,12 @@ use crate::stats::{ServiceStats, count_class};
 pub(crate) struct Service {
     pub name: ServiceName,
     pub config: config::Service,
-    picker: RefCell<Picker>,
+    /// These three are shared with the service that this one replaced: requests on their way still count, and may
+    /// still need another endpoint.
+    picker: Rc<RefCell<Picker>>,
     /// Ordered by address.
-    endpoints: RefCell<Vec<Rc<Endpoint>>>,
-    budget: RefCell<RetryBudget>,
+    endpoints: Rc<RefCell<Vec<Rc<Endpoint>>>>,
+    budget: Rc<RefCell<RetryBudget>>,
     pub stats: Arc<ServiceStats>,
 }
 
@@ -40,9 +42,9 @@ pub(crate) struct Picked<'s> {
 impl Service {
     pub fn new(name: ServiceName, config: config::Service, stats: Arc<ServiceStats>, now: Instant) -> Self {
         Self {
-            picker: RefCell::new(Picker::new(config.balance, config.ejection.clone())),
-            budget: RefCell::new(RetryBudget::new(config.retry_budget.clone(), now)),
-            endpoints: RefCell::default(),
+            picker: Rc::new(RefCell::new(Picker::new(config.balance, config.ejection.clone()))),
+            budget: Rc::new(RefCell::new(RetryBudget::new(config.retry_budget.clone(), now))),
+            endpoints: Rc::default(),
             name,
             config,
             stats,
@@ -52,17 +54,15 @@ impl Service {
     /// Takes over what the service that this one replaces knew: its endpoints with their connections, and the
     /// tokens of its budget.
     pub fn inherit(&mut self, old: &Self, now: Instant) {
-        self.endpoints = RefCell::new(std::mem::take(&mut *old.endpoints.borrow_mut()));
-        for endpoint in self.endpoints.get_mut() {
+        self.endpoints = old.endpoints.clone();
+        for endpoint in self.endpoints.borrow().iter() {
             // The new configuration may have readmitted it.
             endpoint.closed.set(false);
         }
-        let mut picker = old.picker.replace(Picker::new(self.config.balance, self.config.ejection.clone()));
-        picker.configure(self.config.balance, self.config.ejection.clone(), now);
-        let mut budget = old.budget.borrow().clone();
-        budget.configure(self.config.retry_budget.clone(), now);
-        self.picker = RefCell::new(picker);
-        self.budget = RefCell::new(budget);
+        self.picker = old.picker.clone();
+        self.picker.borrow_mut().configure(self.config.balance, self.config.ejection.clone(), now);
+        self.budget = old.budget.clone();
+        self.budget.borrow_mut().configure(self.config.retry_budget.clone(), now);
     }
 
     /// Replaces the set of endpoints. One that stays keeps its connections and what was seen of it.

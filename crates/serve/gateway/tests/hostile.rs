@@ -1,12 +1,17 @@
-//! Peers that stall, smuggle or switch too early.
+//! Peers that stall, smuggle or switch too early, and requests that a change of configuration overtakes.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{config, start};
+use common::{config, name, start};
+use haechi_core::Generation;
+use haechi_route::config::Balance;
 use haechi_testkit::{Client, Connection, Service};
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn an_upload_that_stalls_after_it_began_is_408() {
@@ -46,8 +51,7 @@ async fn no_tunnel_opens_for_protocols_that_carry_requests() {
 #[tokio::test]
 async fn a_length_is_written_anew_both_ways() {
     let service = Service::start(|mut connection: Connection| async move {
-        let request = connection.request().await.unwrap();
-        connection.count(request);
+        connection.request().await.unwrap();
         connection.send("HTTP/1.1 200 OK\r\nContent-Length:\t \t2 \t\r\n\r\nok").await;
     })
     .await;
@@ -77,4 +81,35 @@ async fn a_switch_before_the_request_is_whole_is_502() {
     assert_eq!(response.status(), 502);
     assert_eq!(response.field("proxy-status"), Some("haechi; error=http_upgrade_failed"));
     assert_eq!(response.field("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn a_request_under_way_still_finds_another_endpoint_when_its_service_was_changed() {
+    let (changed, begun) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let script = || {
+        let (changed, begun) = (changed.clone(), begun.clone());
+        move |mut connection: Connection| {
+            let (changed, begun) = (changed.clone(), begun.clone());
+            async move {
+                connection.request().await.unwrap();
+                if begun.fetch_add(1, Ordering::Relaxed) == 0 {
+                    // The first to get it dies after the change.
+                    changed.notified().await;
+                    return connection.reset();
+                }
+                connection.reply("second").await;
+            }
+        }
+    };
+    let (a, b) = (Service::start(script()).await, Service::start(script()).await);
+    let mut config = config(&[a.address, b.address]);
+    let (gateway, address) = start(config.clone()).await;
+    let mut client = Client::connect(address).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    tokio::select! { () = a.wait_for(1) => {}, () = b.wait_for(1) => {} }
+    config.services.get_mut(&name("app")).unwrap().balance = Balance::P2c;
+    gateway.apply(config, Generation(2)).await.unwrap();
+    changed.notify_one();
+    assert_eq!(client.response().await.unwrap().text(), "second");
+    assert_eq!((a.requests().len(), b.requests().len()), (1, 1));
 }
