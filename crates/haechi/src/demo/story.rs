@@ -162,6 +162,7 @@ impl Story {
     async fn a_route_changes_without_a_restart(&mut self) -> anyhow::Result<()> {
         self.begin("Change a Zuul route in git while requests flow");
         let load = self.load("/hello/id");
+        self.settle(Duration::from_millis(500)).await;
         let properties = |path: &str| {
             format!(
                 "zuul.ignored-services=*\nzuul.ignoredPatterns=/**/api/**\nzuul.routes.helloworld-service=/hello/**\n\
@@ -180,6 +181,7 @@ impl Story {
         self.post(&url).await?;
         let (status, _) = self.get(&self.gateway("/hi")).await?;
         ensure!(status == 404, "the removed route answered {status}");
+        self.settle(Duration::from_millis(500)).await;
         let tally = load.finish().await?;
         ensure!(tally.failures() == 0, "requests failed: {:?}", tally.failed);
         Self::proof(&format!(
