@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::answer::{self, Answer, Begun, Context, Frame};
+use crate::conn::Conn;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::retry::{Failed, Reached};
@@ -42,21 +43,19 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<Upstream, Failed> {
         let within = if self.request.facts.idempotent { Duration::MAX } else { FRESH };
-        if !fresh
-            && let Some(stream) = picked.endpoint.check_out(self.timing.attempted, within, &service.stats)
+        if !fresh && let Some(conn) = picked.endpoint.check_out(self.timing.attempted, within, &service.stats)
         {
             service.stats.reused.one();
             self.timing.connected = self.timing.attempted;
-            return Ok(Upstream::new(stream, true));
+            return Ok(Upstream::new(conn, true));
         }
         service.stats.connects.one();
         self.arm(self.timing.attempted, self.route.timeouts.connect);
         // Boxed, so that a connection which stays idle doesn't carry the room for it.
         let stream = Box::pin(self.open(picked)).await.map_err(Failed::to_connect)?;
-        // Without it a small request could wait for the acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
         self.timing.connected = self.worker.now();
-        Ok(Upstream::new(stream, false))
+        Ok(Upstream::new(conn, false))
     }
 
     async fn open(&mut self, picked: &Picked<'_>) -> Result<TcpStream, Failure> {

@@ -2,14 +2,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 
+use crate::conn::Conn;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
 use crate::worker::{Deadline, READ, Worker};
@@ -23,7 +21,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub stream: TcpStream,
+    pub conn: Conn,
     /// Read, and not yet part of a request. Owns no memory between requests.
     pub pending: Vec<u8>,
     /// Bytes of an answer that the client doesn't take yet.
@@ -35,17 +33,22 @@ pub(crate) struct Client {
 impl Client {
     /// Reads into the worker's scratch buffer.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
-        poll_read(&mut self.stream, cx, worker)
+        poll_read(&mut self.conn, cx, worker)
     }
 
     /// Sends what can be sent now.
     pub fn send(&mut self, data: &[u8], worker: &Worker) -> io::Result<()> {
-        self.outbox.send(&self.stream, data, &worker.buffers)
+        self.outbox.send(&mut self.conn, data, &worker.buffers)
+    }
+
+    /// Whether the client took everything.
+    pub fn is_flushed(&self) -> bool {
+        self.outbox.is_empty() && !self.conn.holds_output()
     }
 
     /// Ready once the client took everything.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<()>> {
-        self.outbox.poll_flush(&mut self.stream, cx, &worker.buffers)
+        self.outbox.poll_flush(&mut self.conn, cx, &worker.buffers)
     }
 
     /// Ready once the client left. What it sends meanwhile is kept for the next request. Half-closed counts as
@@ -62,7 +65,7 @@ impl Client {
 
     /// Waits until the client took everything; false when it left or took too long.
     pub async fn flush(&mut self, worker: &Worker, within: Duration) -> bool {
-        if self.outbox.is_empty() {
+        if self.is_flushed() {
             return true;
         }
         self.deadline.set(worker.now() + within);
@@ -78,7 +81,7 @@ impl Client {
     /// Closes a connection on which bytes of a request may still arrive. Closing at once would reset it, and
     /// the reset could destroy the answer before the client reads it (RFC 9112 §9.6).
     pub async fn linger(mut self, worker: &Worker) {
-        if self.stream.shutdown().await.is_err() {
+        if self.conn.shutdown().await.is_err() {
             return;
         }
         self.deadline.set(worker.now() + LINGER);
@@ -97,22 +100,13 @@ impl Client {
 
     /// Ends the connection so that an answer without a length can't be taken for whole.
     pub fn reset(self) {
-        // Zero linger turns the close into a reset.
-        if let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)) {
-            tracing::debug!(%error, "could not reset a client's connection");
-        }
+        self.conn.reset();
     }
 }
 
-/// Reads from a socket into the worker's scratch buffer. The caller uses the bytes before it waits again.
+/// Reads from a connection into the worker's scratch buffer. The caller uses the bytes before it waits again.
 #[inline]
-pub(crate) fn poll_read(
-    stream: &mut TcpStream,
-    cx: &mut Context<'_>,
-    worker: &Worker,
-) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_read(conn: &mut Conn, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
     let mut scratch = worker.scratch.borrow_mut();
-    let mut buffer = ReadBuf::new(scratch.area());
-    ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
+    conn.poll_fill(cx, scratch.area())
 }

@@ -2,15 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use haechi_core::Instant;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 
+use crate::conn::Conn;
 use crate::stats::ServiceStats;
 
 /// An endpoint.
@@ -29,7 +26,7 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug)]
 struct Idle {
-    stream: TcpStream,
+    conn: Conn,
     since: Instant,
 }
 
@@ -49,18 +46,18 @@ impl Endpoint {
     ///
     /// One that was idle for longer than `within` is left: services close what they think forgotten, and a close
     /// that is under way can't be seen yet.
-    pub fn check_out(&self, now: Instant, within: Duration, service: &ServiceStats) -> Option<TcpStream> {
+    pub fn check_out(&self, now: Instant, within: Duration, service: &ServiceStats) -> Option<Conn> {
         loop {
-            let idle = self.idle.borrow_mut().pop_back_if(|idle| now.since(idle.since) < within)?;
+            let mut idle = self.idle.borrow_mut().pop_back_if(|idle| now.since(idle.since) < within)?;
             service.idle_connections.less_one();
-            if is_silent(&idle.stream) {
-                return Some(idle.stream);
+            if idle.conn.is_silent() {
+                return Some(idle.conn);
             }
         }
     }
 
     /// Keeps a connection for the next request, the oldest giving way.
-    pub fn check_in(&self, stream: TcpStream, now: Instant, most: usize, service: &ServiceStats) {
+    pub fn check_in(&self, conn: Conn, now: Instant, most: usize, service: &ServiceStats) {
         if self.closed.get() || most == 0 {
             return;
         }
@@ -69,7 +66,7 @@ impl Endpoint {
             idle.pop_front();
             service.idle_connections.less_one();
         }
-        idle.push_back(Idle { stream, since: now });
+        idle.push_back(Idle { conn, since: now });
         service.idle_connections.one();
     }
 
@@ -85,21 +82,9 @@ impl Endpoint {
     pub fn sweep_idle(&self, now: Instant, timeout: Duration, service: &ServiceStats) {
         let mut idle = self.idle.borrow_mut();
         let before = idle.len();
-        // Readiness as the runtime knows it already: no system call per connection.
-        let quiet =
-            |stream: &TcpStream| stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending();
-        idle.retain(|idle| now.since(idle.since) < timeout && quiet(&idle.stream));
+        idle.retain(|idle| now.since(idle.since) < timeout && idle.conn.seems_silent());
         for _ in idle.len()..before {
             service.idle_connections.less_one();
         }
-    }
-}
-
-/// Whether a read would wait. Asked of the kernel: the runtime learns of bytes only when it next polls.
-fn is_silent(stream: &TcpStream) -> bool {
-    let mut byte = [MaybeUninit::uninit(); 1];
-    match SockRef::from(stream).peek(&mut byte) {
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
-        Ok(_) => false,
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod attempt;
 mod board;
 mod client;
+mod conn;
 mod discover;
 mod endpoint;
 mod exchange;

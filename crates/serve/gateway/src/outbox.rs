@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
+use crate::conn::Conn;
 use crate::worker::Buffers;
 
 /// What could not be sent yet. Its owner reads nothing more for this peer until it is empty, so it never
@@ -30,8 +30,8 @@ impl Outbox {
 
     /// Sends what the peer takes now and keeps the rest.
     #[inline]
-    pub fn send(&mut self, stream: &TcpStream, data: &[u8], buffers: &Buffers) -> io::Result<()> {
-        let taken = if self.is_empty() { try_write(stream, data)? } else { 0 };
+    pub fn send(&mut self, conn: &mut Conn, data: &[u8], buffers: &Buffers) -> io::Result<()> {
+        let taken = if self.is_empty() { conn.try_write(data)? } else { 0 };
         if taken < data.len() {
             if self.bytes.capacity() == 0 {
                 self.bytes = buffers.take();
@@ -45,28 +45,19 @@ impl Outbox {
     #[inline]
     pub fn poll_flush(
         &mut self,
-        stream: &mut TcpStream,
+        conn: &mut Conn,
         cx: &mut Context<'_>,
         buffers: &Buffers,
     ) -> Poll<io::Result<()>> {
         if self.bytes.is_empty() {
-            return Poll::Ready(Ok(()));
+            return Pin::new(conn).poll_flush(cx);
         }
         while self.sent < self.bytes.len() {
-            let count = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]))?;
+            let count = ready!(Pin::new(&mut *conn).poll_write(cx, &self.bytes[self.sent..]))?;
             self.sent += count;
         }
         self.sent = 0;
         buffers.give(std::mem::take(&mut self.bytes));
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Writes what the socket takes without waiting. Returns how much that was.
-fn try_write(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
-    match stream.try_write(data) {
-        Ok(count) => Ok(count),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        Err(error) => Err(error),
+        Pin::new(conn).poll_flush(cx)
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct ClientFacts {
     pub ip: String,
     /// The port that was connected to.
     pub port: String,
+    /// `http`, or `https` over TLS.
+    pub scheme: &'static str,
 }
 
 /// A request as it goes to the service.
@@ -389,7 +391,7 @@ fn write_forwarded(
     if !client_host.is_empty() {
         write("X-Forwarded-Host", &said.host, client_host);
     }
-    write("X-Forwarded-Proto", &said.proto, "http");
+    write("X-Forwarded-Proto", &said.proto, client.scheme);
     write("X-Forwarded-Port", &said.port, &client.port);
     if let Some(prefix) = &route.forwarded_prefix {
         write("X-Forwarded-Prefix", &said.prefix, prefix);

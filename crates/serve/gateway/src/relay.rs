@@ -11,7 +11,7 @@ use crate::upstream::Upstream;
 impl Exchange<'_> {
     /// Passes the answer on to its end. The head has been sent, so a failure can only cut it visibly.
     pub async fn relay(&mut self, upstream: &mut Upstream, answer: &mut Answer) -> Result<(), Failure> {
-        if answer.done && self.client.outbox.is_empty() {
+        if answer.done && self.client.is_flushed() {
             return Ok(());
         }
         self.arm(self.timing.first_byte, self.route.timeouts.idle);

@@ -9,8 +9,8 @@ use haechi_core::rng::Rng;
 use haechi_core::{Instant, ServiceName, Witness};
 use haechi_guard::RetryBudget;
 use haechi_route::config;
-use tokio::net::TcpStream;
 
+use crate::conn::Conn;
 use crate::discover::Target;
 use crate::endpoint::Endpoint;
 use crate::stats::{ServiceStats, count_class};
@@ -191,13 +191,13 @@ impl Picked<'_> {
     }
 
     /// The answer is complete. Its connection is kept for the next request when it may be.
-    pub fn finished(mut self, connection: Option<TcpStream>, now: Instant) {
+    pub fn finished(mut self, connection: Option<Conn>, now: Instant) {
         if let Some(attempt) = self.attempt.take() {
             self.service.picker.borrow_mut().finished(attempt);
         }
-        if let Some(stream) = connection {
+        if let Some(conn) = connection {
             let most = self.service.config.connections.idle_per_endpoint as usize;
-            self.endpoint.check_in(stream, now, most, &self.service.stats);
+            self.endpoint.check_in(conn, now, most, &self.service.stats);
         }
     }
 }

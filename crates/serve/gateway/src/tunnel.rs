@@ -19,12 +19,11 @@ pub(crate) async fn run(
     let idle = worker.plan.borrow().config.limits.keep_alive;
     let mut passed = 0;
     if client.flush(worker, idle).await
-        && client.stream.write_all(first).await.is_ok()
-        && upstream.stream.write_all(&early).await.is_ok()
+        && client.conn.write_all(first).await.is_ok()
+        && upstream.conn.write_all(&early).await.is_ok()
     {
         client.deadline.clear();
-        passed =
-            copy_bidirectional(&mut client.stream, &mut upstream.stream).await.map_or(0, |(_, down)| down);
+        passed = copy_bidirectional(&mut client.conn, &mut upstream.conn).await.map_or(0, |(_, down)| down);
     }
     Outcome { status: 101, failure: None, body_bytes: passed + first.len() as u64, then: Then::Close }
 }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 
 use crate::client::{Client, poll_read};
+use crate::conn::Conn;
 use crate::failure::Failure;
 use crate::outbox::Outbox;
 use crate::prepare::Request;
@@ -16,7 +16,7 @@ use crate::worker::Worker;
 /// A connection that carries one request.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    pub stream: TcpStream,
+    pub conn: Conn,
     /// Whether it carried a request before.
     pub reused: bool,
     /// Bytes of the image that the kernel took.
@@ -31,9 +31,9 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(stream: TcpStream, reused: bool) -> Self {
+    pub fn new(conn: Conn, reused: bool) -> Self {
         Self {
-            stream,
+            conn,
             reused,
             sent: 0,
             outbox: Outbox::default(),
@@ -83,13 +83,13 @@ impl Upstream {
             return Poll::Ready(Ok(()));
         }
         while self.sent < request.image.len() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &request.image[self.sent..])) {
+            match ready!(Pin::new(&mut self.conn).poll_write(cx, &request.image[self.sent..])) {
                 Ok(count) => self.sent += count,
                 Err(_) => return self.give_up(),
             }
         }
         loop {
-            if ready!(self.outbox.poll_flush(&mut self.stream, cx, &worker.buffers)).is_err() {
+            if ready!(self.outbox.poll_flush(&mut self.conn, cx, &worker.buffers)).is_err() {
                 return self.give_up();
             }
             if request.body_done {
@@ -122,7 +122,7 @@ impl Upstream {
         let taken = request.read_body(input, limit, &mut out)?;
         // What follows the body is the next request.
         client.pending.extend_from_slice(&input[taken..]);
-        let sent = self.outbox.send(&self.stream, &out, &worker.buffers);
+        let sent = self.outbox.send(&mut self.conn, &out, &worker.buffers);
         worker.buffers.give(out);
         Ok(sent)
     }
@@ -135,6 +135,6 @@ impl Upstream {
     /// Reads from the service into the worker's scratch buffer.
     #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
-        poll_read(&mut self.stream, cx, worker)
+        poll_read(&mut self.conn, cx, worker)
     }
 }

@@ -283,7 +283,7 @@ impl Exchange<'_> {
             return Outcome { status, failure: Some(failure), body_bytes, then };
         }
         let keep = answer.keep_service && upstream.is_clean(self.request);
-        picked.finished(keep.then_some(upstream.stream), self.timing.first_byte);
+        picked.finished(keep.then_some(upstream.conn), self.timing.first_byte);
         let then = if answer.keep_client {
             Then::Keep
         } else if self.request.body_done {

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::Worker;
 use crate::client::Client;
+use crate::conn::Conn;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
 use crate::way;
@@ -81,7 +82,11 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let place = Place::take(&taken, &worker);
-                let facts = ClientFacts { ip: peer.ip().to_canonical().to_string(), port: port.to_string() };
+                let facts = ClientFacts {
+                    ip: peer.ip().to_canonical().to_string(),
+                    port: port.to_string(),
+                    scheme: "http",
+                };
                 start(stream, facts, place);
             }
             // The connection was gone before it was taken.
@@ -105,14 +110,11 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 }
 
 fn start(stream: TcpStream, facts: ClientFacts, place: Place) {
-    // Without it a small answer could wait for the acknowledgement of the one before.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+    let Ok(conn) = Conn::tcp(stream) else { return };
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
         let deadline = worker.deadlines.register();
-        let client = Client { stream, pending: Vec::new(), outbox: Outbox::default(), deadline, facts };
+        let client = Client { conn, pending: Vec::new(), outbox: Outbox::default(), deadline, facts };
         way::serve(client, worker).await;
         drop(place);
     });

@@ -1,0 +1,158 @@
+//! A byte stream to a peer: TCP, a Unix socket, or TLS over TCP.
+//!
+//! The engine reads and writes through it without asking which one it is. Only what must know asks: `splice`
+//! works between plain sockets alone.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsStream;
+
+/// A connection.
+#[derive(Debug)]
+#[expect(dead_code, reason = "listeners and services that use TLS and Unix sockets come next")]
+pub(crate) enum Conn {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Boxed: it is many times larger than a socket, and most connections of a gateway are plain.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Conn {
+    /// A TCP connection, told to send small messages at once: without it one could wait for the
+    /// acknowledgement of the one before.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Reads into `area`. Returns how many bytes came; 0 at the end of the stream.
+    #[inline]
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>, area: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(area);
+        ready!(Pin::new(self).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Writes what the peer takes without waiting. Returns how much that was; over TLS some of it may still be
+    /// [held](Self::holds_output).
+    #[inline]
+    pub fn try_write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::Tcp(stream) => stream.try_write(data),
+            Self::Unix(stream) => stream.try_write(data),
+            Self::Tls(stream) => {
+                // Whoever waits afterwards flushes first, and that registers the real waker.
+                let mut cx = Context::from_waker(Waker::noop());
+                match Pin::new(&mut **stream).poll_write(&mut cx, data) {
+                    Poll::Ready(written) => written,
+                    Poll::Pending => Ok(0),
+                }
+            }
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            written => written,
+        }
+    }
+
+    /// Whether bytes that were written wait here for the peer to take them.
+    #[inline]
+    pub fn holds_output(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Whether a read would wait. Asked of the kernel: the runtime learns of bytes only when it next polls.
+    pub fn is_silent(&mut self) -> bool {
+        if let Self::Tls(stream) = self {
+            // Takes in what is not data, such as session tickets. Data or the end was asked for by nobody.
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut byte = [0; 1];
+            if Pin::new(&mut **stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_ready() {
+                return false;
+            }
+        }
+        let mut byte = [MaybeUninit::uninit(); 1];
+        match self.socket().peek(&mut byte) {
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            Ok(_) => false,
+        }
+    }
+
+    /// Whether a read would wait, as far as the runtime knows already: no system call.
+    pub fn seems_silent(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(&mut cx).is_pending(),
+            Self::Unix(stream) => stream.poll_read_ready(&mut cx).is_pending(),
+            Self::Tls(stream) => stream.get_ref().0.poll_read_ready(&mut cx).is_pending(),
+        }
+    }
+
+    /// Turns the close into a reset, so that the peer can't take what it got for whole.
+    pub fn reset(self) {
+        if let Err(error) = self.socket().set_linger(Some(Duration::ZERO)) {
+            tracing::debug!(%error, "could not reset a connection");
+        }
+    }
+
+    /// The socket below.
+    pub fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+            Self::Tls(stream) => SockRef::from(stream.get_ref().0),
+        }
+    }
+}
+
+impl AsyncRead for Conn {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Conn {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, data),
+        }
+    }
+
+    #[inline]
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        }
+    }
+}
