@@ -241,6 +241,9 @@ fn service(service: &route::Service) -> raw::Service {
         connections: Some(raw::Connections {
             idle_per_endpoint: Some(service.connections.idle_per_endpoint),
             idle_timeout: Some(duration(service.connections.idle_timeout)),
+            lifetime: Some(duration(service.connections.lifetime)),
+            requests: Some(service.connections.requests),
+            in_flight: Some(service.connections.in_flight),
         }),
         health: None,
     }

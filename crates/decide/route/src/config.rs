@@ -294,11 +294,23 @@ pub struct Connections {
     pub idle_per_endpoint: u32,
     /// An idle one is closed after this.
     pub idle_timeout: Duration,
+    /// One that was made this long ago carries no other request; zero is no bound.
+    pub lifetime: Duration,
+    /// Requests that one carries; 0 is no bound.
+    pub requests: u32,
+    /// Requests in flight, and so connections in use. More are refused.
+    pub in_flight: u32,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { idle_per_endpoint: 256, idle_timeout: Duration::from_secs(55) }
+        Self {
+            idle_per_endpoint: 256,
+            idle_timeout: Duration::from_secs(55),
+            lifetime: Duration::from_secs(3600),
+            requests: 0,
+            in_flight: 10_000,
+        }
     }
 }
 

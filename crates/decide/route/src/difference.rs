@@ -146,6 +146,9 @@ fn of_service(service: &Service) -> Fields {
         ("retry-budget.burst", retry_budget.burst.to_string()),
         ("connections.idle-per-endpoint", connections.idle_per_endpoint.to_string()),
         ("connections.idle-timeout", show_duration(connections.idle_timeout)),
+        ("connections.lifetime", show_duration(connections.lifetime)),
+        ("connections.requests", connections.requests.to_string()),
+        ("connections.in-flight", connections.in_flight.to_string()),
     ]
 }
 

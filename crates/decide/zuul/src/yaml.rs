@@ -248,7 +248,16 @@ fn connections(connections: &Connections) -> Vec<(&'static str, String)> {
     if connections.idle_per_endpoint != default.idle_per_endpoint {
         fields.push(("idle-per-endpoint", connections.idle_per_endpoint.to_string()));
     }
-    fields.extend(durations(&[("idle-timeout", connections.idle_timeout, default.idle_timeout)]));
+    if connections.requests != default.requests {
+        fields.push(("requests", connections.requests.to_string()));
+    }
+    if connections.in_flight != default.in_flight {
+        fields.push(("in-flight", connections.in_flight.to_string()));
+    }
+    fields.extend(durations(&[
+        ("idle-timeout", connections.idle_timeout, default.idle_timeout),
+        ("lifetime", connections.lifetime, default.lifetime),
+    ]));
     fields
 }
 

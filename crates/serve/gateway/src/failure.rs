@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     NoRoute,
     #[error("the service has no endpoint that takes requests")]
     NoEndpoint,
+    #[error("the service has as many requests in flight as it may")]
+    Full,
     #[error("the service refused the connection")]
     Refused,
     #[error("no connection to the service could be made")]
@@ -59,7 +61,7 @@ impl Failure {
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::NoRoute => 404,
-            Self::NoEndpoint => 503,
+            Self::NoEndpoint | Self::Full => 503,
             Self::Refused
             | Self::Unreachable
             | Self::Closed
@@ -87,6 +89,7 @@ impl Failure {
             | Self::ClientGone => "http_request_error",
             Self::NoRoute => "http_request_denied",
             Self::NoEndpoint => "destination_unavailable",
+            Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",
             Self::Unreachable => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",

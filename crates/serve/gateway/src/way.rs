@@ -188,8 +188,10 @@ enum Won<'s> {
 impl Exchange<'_> {
     /// Attempts until one leads to an answer or no other may be made.
     async fn attempts<'s>(&mut self, service: &'s Service) -> Result<Won<'s>, Failure> {
-        let mut fresh = false;
         self.timing.attempted = self.timing.started;
+        if service.is_full() {
+            return Err(Failure::Full);
+        }
         let Some(mut picked) = self.pick(service) else {
             service.stats.no_endpoint.one();
             return Err(Failure::NoEndpoint);
@@ -200,7 +202,7 @@ impl Exchange<'_> {
             self.timing.tried.push(picked.key);
             self.timing.endpoint = Some(picked.endpoint.clone());
             self.request.address_to(&picked.endpoint.authority);
-            let failed = match self.connect(service, &picked, fresh).await {
+            let failed = match self.connect(service, &picked).await {
                 Ok(mut upstream) => match self.attempt(service, &mut picked, &mut upstream).await {
                     Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
                     Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
@@ -209,7 +211,13 @@ impl Exchange<'_> {
                         picked = next;
                         continue;
                     }
-                    Err(failed) => failed,
+                    Err(failed) => {
+                        if failed.is_stale_connection() {
+                            self.timing.stale += 1;
+                            picked.endpoint.was_closed(upstream.life, self.timing.attempted, &service.stats);
+                        }
+                        failed
+                    }
                 },
                 Err(failed) => failed,
             };
@@ -217,7 +225,6 @@ impl Exchange<'_> {
             self.timing.failed.push(FailedAttempt { endpoint, at, failure: failed.failure });
             self.witness(service, picked, failed);
             picked = self.another(service, failed).ok_or(failed.failure)?;
-            fresh |= failed.is_stale_connection();
         }
     }
 
@@ -226,10 +233,16 @@ impl Exchange<'_> {
         service.pick(self.timing.attempted, rng, &self.timing.tried, self.request.facts.idempotent)
     }
 
+    /// Whether the route allows one more attempt. One that met a closed idle connection reached nobody, and
+    /// doesn't count.
+    const fn may_try_again(&self) -> bool {
+        self.timing.attempts < self.route.retry.attempts.saturating_add(self.timing.stale)
+    }
+
     /// The endpoint of the next attempt, if there may be one.
     fn another<'s>(&mut self, service: &'s Service, failed: Failed) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
-        if self.timing.attempts >= retry.attempts || !failed.is_safe(&self.request.facts, retry) {
+        if !self.may_try_again() || !failed.is_safe(&self.request.facts, retry) {
             return None;
         }
         self.timing.attempted = self.worker.now();
@@ -251,7 +264,7 @@ impl Exchange<'_> {
     ) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
         let wanted = retry.statuses.contains(&status) && self.request.facts.idempotent && replayable;
-        if !wanted || self.timing.attempts >= retry.attempts {
+        if !wanted || !self.may_try_again() {
             return None;
         }
         self.timing.attempted = self.worker.now();
@@ -283,7 +296,10 @@ impl Exchange<'_> {
             return Outcome { status, failure: Some(failure), body_bytes, then };
         }
         let keep = answer.keep_service && upstream.is_clean(self.request);
-        picked.finished(keep.then_some(upstream.conn), self.timing.first_byte);
+        if let Some(timeout) = answer.idle_timeout {
+            picked.endpoint.announced(timeout);
+        }
+        picked.finished(keep.then_some((upstream.conn, upstream.life)), self.timing.first_byte);
         let then = if answer.keep_client {
             Then::Keep
         } else if self.request.body_done {
