@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use haechi_core::{RouteName, ServiceName};
 
+pub use crate::action::{Action, Asked, Redirect, RedirectPath, Respond, Scheme};
+
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GatewayConfig {
@@ -140,20 +142,6 @@ pub enum Filter {
     NoForwardedHeaders,
     /// Tell the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
     ForwardedPrefix,
-}
-
-/// Where a matched request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// To an endpoint of this service.
-    Service(ServiceName),
-    /// Answered here with this status and a short text, for example 404 for ignored patterns.
-    Respond {
-        /// HTTP status, 200 to 599.
-        status: u16,
-        /// Body, `text/plain`.
-        body: String,
-    },
 }
 
 /// Bounds in time for one request.
