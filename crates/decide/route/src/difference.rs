@@ -1,13 +1,12 @@
 //! What changed between two configurations, as lines for people:
 //! `route hello: timeouts.first-byte 1s → 2s`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Redirect, RedirectPath,
-    Respond, Route, Service,
+    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Route, Service,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -49,9 +48,6 @@ impl fmt::Display for Change {
     }
 }
 
-/// Bytes of a text that are shown whole.
-const SHOWN: usize = 200;
-
 /// The fields of a thing in words, always the same ones in the same order.
 type Fields = Vec<(&'static str, String)>;
 
@@ -66,7 +62,7 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
         config.listeners.iter().map(one).collect()
     };
     compare(&listeners(old), &listeners(new), &mut changes);
-    compare(&all_routes(old), &all_routes(new), &mut changes);
+    routes(old, new, &mut changes);
     let services = |config: &GatewayConfig| {
         config
             .services
@@ -83,11 +79,30 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
     changes
 }
 
-fn all_routes(config: &GatewayConfig) -> Vec<(String, Fields)> {
-    let mut routes: Vec<_> =
-        config.routes.iter().map(|route| (format!("route {}", route.name), of_route(route))).collect();
-    routes.sort_by(|(a, _), (b, _)| a.cmp(b));
-    routes
+/// Words are made of routes that differ alone: there may be many thousands.
+fn routes(old: &GatewayConfig, new: &GatewayConfig, changes: &mut Vec<Change>) {
+    let sorted = |config: &GatewayConfig| {
+        let mut routes: Vec<usize> = (0..config.routes.len()).collect();
+        routes.sort_by(|a, b| config.routes[*a].name.cmp(&config.routes[*b].name));
+        routes
+    };
+    let (before, after) = (sorted(old), sorted(new));
+    let twin = |route: &Route, order: &[usize], config: &GatewayConfig| {
+        let place = order.binary_search_by(|index| config.routes[*index].name.cmp(&route.name)).ok()?;
+        Some(order[place])
+    };
+    let words = |config: &GatewayConfig, other: &GatewayConfig, order: &[usize], others: &[usize]| {
+        let differs = |index: &&usize| {
+            let route = &config.routes[**index];
+            twin(route, others, other).is_none_or(|twin| other.routes[twin] != *route)
+        };
+        let one = |index: &usize| {
+            let route = &config.routes[*index];
+            (format!("route {}", route.name), of_route(route))
+        };
+        order.iter().filter(differs).map(one).collect()
+    };
+    compare(&words(old, new, &before, &after), &words(new, old, &after, &before), changes);
 }
 
 /// Compares two lists that are sorted by their subjects.
@@ -150,9 +165,6 @@ fn of_service(service: &Service) -> Fields {
         ("retry-budget.burst", retry_budget.burst.to_string()),
         ("connections.idle-per-endpoint", connections.idle_per_endpoint.to_string()),
         ("connections.idle-timeout", show_duration(connections.idle_timeout)),
-        ("connections.lifetime", show_duration(connections.lifetime)),
-        ("connections.requests", connections.requests.to_string()),
-        ("connections.in-flight", connections.in_flight.to_string()),
     ]
 }
 
@@ -187,60 +199,9 @@ fn listed(items: impl Iterator<Item = String>) -> String {
 fn action_words(action: &Action) -> String {
     match action {
         Action::Service(name) => format!("service {name}"),
-        Action::Respond(respond) => respond_words(respond),
-        Action::Redirect(redirect) => redirect_words(redirect),
+        Action::Respond { status, body } if body.is_empty() => format!("respond {status}"),
+        Action::Respond { status, body } => format!("respond {status} {body:?}"),
     }
-}
-
-fn respond_words(respond: &Respond) -> String {
-    let Respond { status, content_type, headers, body } = respond;
-    let mut words = format!("respond {status}");
-    if !body.is_empty() {
-        words.push(' ');
-        words.push_str(&text_words(body));
-    }
-    if content_type != Respond::TEXT {
-        let _ = write!(words, " as {content_type}");
-    }
-    for (name, value) in headers {
-        let _ = write!(words, " with {name}: {value}");
-    }
-    words
-}
-
-/// A text in quotes. A page is told by its length and a sum, so that any change of it shows.
-fn text_words(text: &str) -> String {
-    if text.len() <= SHOWN {
-        return format!("{text:?}");
-    }
-    // FNV-1a: two texts that are not the same must not look the same; nobody here is out to find two that do.
-    let sum = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{} bytes, sum {sum:016x}", text.len())
-}
-
-/// Where a redirect leads, in words: `redirect 308 https://(host)(path)`.
-fn redirect_words(redirect: &Redirect) -> String {
-    let Redirect { status, scheme, host, port, path } = redirect;
-    let mut words = format!("redirect {status} ");
-    if let Some(scheme) = scheme {
-        words.push_str(scheme.as_str());
-        words.push(':');
-    }
-    if scheme.is_some() || host.is_some() || port.is_some() {
-        words.push_str("//");
-        words.push_str(host.as_deref().unwrap_or("(host)"));
-    }
-    if let Some(port) = port {
-        let _ = write!(words, ":{port}");
-    }
-    match path {
-        RedirectPath::Keep => words.push_str("(path)"),
-        RedirectPath::Full(path) => words.push_str(path),
-        RedirectPath::Prefix { from, to } => drop(write!(words, "{to} in place of {from}")),
-    }
-    words
 }
 
 fn endpoints_words(endpoints: &Endpoints) -> String {

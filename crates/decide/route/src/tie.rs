@@ -1,11 +1,10 @@
 //! Ties: routes that are equally specific and could take the same request.
 
-use std::collections::HashMap;
-
 use crate::ant::{AntPattern, Segment};
 use crate::config::{HostPattern, Match, PathPattern, Route, ValueMatch, ValuePattern};
 use crate::specificity::Specificity;
 use crate::table::Ranked;
+use crate::tree::FastMap;
 use crate::valid::{Reason, Refused};
 
 /// What two routes must share to be able to tie. Equally specific paths with different literal heads are
@@ -20,8 +19,10 @@ struct Group<'a> {
 /// Takes out of `ranked` (in the order of the configuration) each route whose name is taken or that ties with
 /// one before it.
 pub(crate) fn refuse(routes: &[Route], ranked: &mut Vec<Ranked>, refused: &mut Vec<Refused>) {
-    let mut names: HashMap<&str, usize> = HashMap::new();
-    let mut groups: HashMap<Group<'_>, Vec<&Ranked>> = HashMap::new();
+    let mut names: FastMap<&str, usize> = FastMap::default();
+    names.reserve(ranked.len());
+    let mut groups: FastMap<Group<'_>, Vec<&Ranked>> = FastMap::default();
+    groups.reserve(ranked.len());
     let mut out = Vec::new();
     for route in &*ranked {
         let name = &routes[route.index].name;

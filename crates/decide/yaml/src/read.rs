@@ -120,6 +120,8 @@ impl<'t> Reader<'t> {
                 Event::Alias(anchor) => self.alias(anchor, span)?,
             }
         }
+        self.stream.nodes = self.spent.nodes;
+        self.stream.expanded_bytes = self.spent.bytes;
         Ok(self.stream)
     }
 
@@ -179,6 +181,7 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Error> {
+        self.stream.anchors = true;
         let Some(target) = self.anchors.get(&anchor) else {
             return Err(Error { kind: ErrorKind::SelfAlias, at: span });
         };
@@ -197,6 +200,7 @@ impl<'t> Reader<'t> {
     /// A node is complete: remembers it if it has an anchor, and puts it where it belongs.
     fn finish(&mut self, node: Node, anchor: usize, before: Weight, height: usize) -> Result<(), Error> {
         if anchor != 0 {
+            self.stream.anchors = true;
             let weight =
                 Weight { nodes: self.spent.nodes - before.nodes, bytes: self.spent.bytes - before.bytes };
             self.charge(weight, node.span)?;

@@ -10,6 +10,12 @@ pub struct Stream {
     /// Keys that a mapping has more than once. YAML forbids them (1.2.2 §3.2.1.1); the reader of the tree
     /// decides whether that is fatal, so that it can be reported beside everything else that is wrong.
     pub duplicates: Vec<Duplicate>,
+    /// Whether it has an anchor or an alias: then a part of the text may mean something only beside another.
+    pub anchors: bool,
+    /// What was charged against [`Limits::nodes`](crate::Limits::nodes).
+    pub nodes: usize,
+    /// What was charged against [`Limits::expanded_bytes`](crate::Limits::expanded_bytes).
+    pub expanded_bytes: usize,
 }
 
 /// A key that a mapping has more than once.

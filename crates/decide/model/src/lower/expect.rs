@@ -1,6 +1,8 @@
 //! `expect`: requests and what must become of them.
 
-use haechi_route::config::{Action, GatewayConfig, Redirect, Respond, Route};
+use std::sync::Arc;
+
+use haechi_route::config::{Action, GatewayConfig, Route};
 use haechi_route::{NoHeaders, NormalPath, RequestView, RouteTable};
 
 use super::{At, Lower};
@@ -24,12 +26,14 @@ impl Lower<'_> {
             .collect();
         let none = Vec::new();
         let routes = gateway.map_or(&none, |gateway| &gateway.routes);
-        let (table, _) = RouteTable::build(routes);
-        for (i, expectation) in &all {
-            // With an import, which routes there are is known only later: whoever has them asks `holds` again.
-            if imports {
-                continue;
-            }
+        // With an import, which routes there are is known only later: whoever has them asks `holds` again.
+        let asked = if imports || !self.whole { &[] } else { all.as_slice() };
+        let table = match self.table.clone() {
+            Some(table) => table,
+            None if asked.is_empty() => Arc::default(),
+            None => Arc::new(RouteTable::build(routes).0),
+        };
+        for (i, expectation) in asked {
             if let Err(Unmet { message, help }) = holds(expectation, &table, routes) {
                 let diagnostic = Diagnostic::error("expectation", at.item(*i).span(), message);
                 let is_left_out =
@@ -69,7 +73,11 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
     match (becomes, found) {
         (Becomes::Route(name), Some(route)) if route.name.as_str() == name => Ok(()),
         (Becomes::Status(404), None) => Ok(()),
-        (Becomes::Status(wanted), Some(route)) if own_status(route) == Some(*wanted) => Ok(()),
+        (Becomes::Status(status), Some(Route { action: Action::Respond { status: given, .. }, .. }))
+            if status == given =>
+        {
+            Ok(())
+        }
         (wanted, found) => {
             let instead = match found {
                 None => "no route takes it (404)".to_owned(),
@@ -77,9 +85,7 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
                     Action::Service(service) => {
                         format!("route `{}` takes it, to service `{service}`", route.name)
                     }
-                    Action::Respond(Respond { status, .. }) | Action::Redirect(Redirect { status, .. }) => {
-                        format!("route `{}` answers it {status}", route.name)
-                    }
+                    Action::Respond { status, .. } => format!("route `{}` answers it {status}", route.name),
                 },
             };
             let help = match wanted {
@@ -94,14 +100,5 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
             };
             Err(Unmet { message: format!("{request}: {instead}"), help })
         }
-    }
-}
-
-/// The status that a route always answers with, where it asks no service.
-fn own_status(route: &Route) -> Option<u16> {
-    match &route.action {
-        Action::Respond(respond) => Some(respond.status),
-        Action::Redirect(redirect) => Some(redirect.status),
-        Action::Service(_) => None,
     }
 }

@@ -1,6 +1,7 @@
 //! `gateway:` as a whole: its parts, and what can be wrong between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use haechi_core::{ServiceName, units};
 use haechi_route::config::{AccessLog, GatewayConfig, Limits, LogFormat, Route};
@@ -37,8 +38,8 @@ impl Lower<'_> {
             self.report(diagnostic.help("every request is answered 404; add `routes` or `import`"));
         }
         // An imported route may use it, or one that is left out.
-        if zuul.is_none() && !lost_a_route {
-            self.unused_services(gateway, &services, at.key("services"));
+        if self.whole && zuul.is_none() && !lost_a_route {
+            self.unused_services(&routes, &services, at.key("services"));
         }
         let config = GatewayConfig {
             workers: gateway.workers.map_or(0, usize::from),
@@ -67,14 +68,16 @@ impl Lower<'_> {
                 places.push(at);
             }
         }
-        let (_, refused) = RouteTable::build(&routes);
+        let (table, refused) = RouteTable::build(&routes);
         for refused in &refused {
             self.refused(refused, &routes, &places);
         }
+        // With a route left out, the others have other indexes.
+        self.table = refused.is_empty().then(|| Arc::new(table));
         let mut index = 0;
         routes.retain(|_| {
             index += 1;
-            refused.iter().all(|refused| refused.route != index - 1)
+            refused.binary_search_by_key(&(index - 1), |refused| refused.route).is_err()
         });
         routes
     }
@@ -122,16 +125,14 @@ impl Lower<'_> {
 
     fn unused_services(
         &mut self,
-        gateway: &raw::Gateway,
+        routes: &[Route],
         services: &BTreeMap<ServiceName, haechi_route::config::Service>,
         at: At<'_>,
     ) {
-        for name in services.keys() {
-            if gateway.routes.iter().all(|route| route.service.as_deref() != Some(name.as_str())) {
-                let message = format!("service `{name}` is used by no route");
-                let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).key_span(), message);
-                self.report(diagnostic.help("name it in a route's `service`, or remove it"));
-            }
+        for name in unused(services, routes) {
+            let message = format!("service `{name}` is used by no route");
+            let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).key_span(), message);
+            self.report(diagnostic.help("name it in a route's `service`, or remove it"));
         }
     }
 
@@ -199,4 +200,13 @@ impl Lower<'_> {
             default
         })
     }
+}
+
+/// The services that no route names.
+pub(crate) fn unused<'s>(
+    services: &'s BTreeMap<ServiceName, haechi_route::config::Service>,
+    routes: &[Route],
+) -> impl Iterator<Item = &'s ServiceName> {
+    let used: HashSet<&str> = routes.iter().flat_map(Route::services).map(ServiceName::as_str).collect();
+    services.keys().filter(move |name| !used.contains(name.as_str())).collect::<Vec<_>>().into_iter()
 }

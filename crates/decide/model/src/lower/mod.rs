@@ -1,10 +1,9 @@
 //! From what was typed to what it means, one file per section.
 
-mod action;
 mod admin;
 mod config;
 pub(crate) mod expect;
-mod gateway;
+pub(crate) mod gateway;
 mod import;
 mod isolate;
 mod listener;
@@ -14,9 +13,11 @@ mod route;
 mod service;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_core::units;
+use haechi_route::RouteTable;
 use haechi_yaml::{Node, Span, Value as Yaml};
 
 use crate::diagnostic::Diagnostic;
@@ -88,6 +89,11 @@ pub(crate) struct Lower<'a> {
     /// Parts that are refused, by the schema or by lowering.
     pub left_out: Vec<LeftOut>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
+    /// False while only some of the routes are read: what only all of them together can tell is asked elsewhere
+    /// ([`crate::reread`]).
+    pub whole: bool,
+    /// Made of the routes, if all of them can be had.
+    pub table: Option<Arc<RouteTable>>,
 }
 
 impl Lower<'_> {
