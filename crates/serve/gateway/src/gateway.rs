@@ -12,7 +12,7 @@ use haechi_core::{Clock, Generation};
 use haechi_net::dns::Resolver;
 use haechi_net::listen::{self, ListenError};
 use haechi_route::config::Listener;
-use haechi_route::{GatewayConfig, Refused};
+use haechi_route::{GatewayConfig, Refused, RouteTable};
 use haechi_stream::Subscriber;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
@@ -137,7 +137,7 @@ impl Gateway {
             count => count,
         };
         // The first plan has no listeners: they come by the same way as later changes.
-        let empty = Arc::new(Applied::new(GatewayConfig::default(), Generation(0), None));
+        let empty = Arc::new(Applied::empty(Generation(0)));
         let resolving = Resolving::start(resolver)?;
         let mut rng = haechi_core::rng::from_entropy();
         let mut workers = Vec::with_capacity(count);
@@ -167,7 +167,7 @@ impl Gateway {
             running: watch::Sender::new(empty),
             resolving,
         };
-        gateway.run(options.config, options.generation).await?;
+        gateway.run(options.config, None, options.generation).await?;
         Ok(gateway)
     }
 
@@ -178,19 +178,35 @@ impl Gateway {
         config: GatewayConfig,
         generation: Generation,
     ) -> Result<Vec<Refused>, ApplyError> {
-        self.run(config, generation).await
+        self.run(config, None, generation).await
     }
 
-    async fn run(&self, config: GatewayConfig, generation: Generation) -> Result<Vec<Refused>, ApplyError> {
+    /// As [`Gateway::apply`], with the table of `config.routes` where that was made already.
+    pub async fn apply_with(
+        &self,
+        config: GatewayConfig,
+        table: Option<Arc<RouteTable>>,
+        generation: Generation,
+    ) -> Result<Vec<Refused>, ApplyError> {
+        self.run(config, table, generation).await
+    }
+
+    async fn run(
+        &self,
+        config: GatewayConfig,
+        table: Option<Arc<RouteTable>>,
+        generation: Generation,
+    ) -> Result<Vec<Refused>, ApplyError> {
         let mut state = self.state.lock().await;
-        let running = self.running.borrow().generation;
+        let before = self.running.borrow().clone();
+        let running = before.generation;
         if generation <= running {
             return Err(ApplyError::Stale { given: generation, running });
         }
         let log = self.log(&config)?;
         self.resolving.want(&config).await;
         let (closed, opened) = self.open(&mut state, &config)?;
-        let applied = Arc::new(Applied::new(config, generation, log));
+        let applied = Arc::new(Applied::new(config, table, generation, log, &before));
         let mut waiting = Vec::with_capacity(self.workers.len());
         let mut opened = opened.into_iter();
         for worker in &self.workers {
@@ -337,7 +353,7 @@ impl Gateway {
         if !matches!(joined.await, Ok(0)) {
             tracing::error!("a worker ended by a panic");
         }
-        let empty = Arc::new(Applied::new(GatewayConfig::default(), self.generation(), None));
+        let empty = Arc::new(Applied::empty(self.generation()));
         let last = self.running.send_replace(empty);
         if let Some(writer) = Arc::into_inner(last).and_then(|applied| applied.log) {
             // Its queue is short; this waits for the disk alone.

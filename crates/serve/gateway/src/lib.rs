@@ -13,7 +13,6 @@ mod failure;
 mod gateway;
 mod metrics;
 mod outbox;
-mod own;
 mod plan;
 mod prepare;
 mod record;

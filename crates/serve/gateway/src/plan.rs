@@ -1,16 +1,16 @@
 //! A configuration, ready to run on one worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use haechi_core::{Generation, Instant, ServiceName};
+use haechi_core::{Generation, Instant, RouteName, ServiceName};
 use haechi_http::HeadLimits;
 use haechi_route::{GatewayConfig, Refused, RequestView, RouteTable};
 
 use crate::access_log::Writer;
 use crate::board::Board;
-use crate::route::RunningRoute;
+use crate::route::{Destination, RunningRoute};
 use crate::service::Service;
 
 /// A configuration and its route table, made once for all workers.
@@ -18,18 +18,58 @@ use crate::service::Service;
 pub(crate) struct Applied {
     pub generation: Generation,
     pub config: GatewayConfig,
-    table: RouteTable,
+    table: Arc<RouteTable>,
     /// Routes that are not in the table, and why.
     pub refused: Vec<Refused>,
     /// Where lines of the access log go.
     pub log: Option<Arc<Writer>>,
+    /// What ran before.
+    after: Generation,
+    /// For each route, its index in what ran before, if it is the same. Requests wait while a worker makes its
+    /// plan, so it is looked for here.
+    unchanged: Vec<Option<usize>>,
+    /// Whether a route or a service is gone.
+    pub fewer: bool,
 }
 
 impl Applied {
-    /// Builds the table.
-    pub fn new(config: GatewayConfig, generation: Generation, log: Option<Arc<Writer>>) -> Self {
-        let (table, refused) = RouteTable::build(&config.routes);
-        Self { generation, config, table, refused, log }
+    /// Builds the table, unless it is given.
+    pub fn new(
+        config: GatewayConfig,
+        table: Option<Arc<RouteTable>>,
+        generation: Generation,
+        log: Option<Arc<Writer>>,
+        before: &Self,
+    ) -> Self {
+        let build = || {
+            let (table, refused) = RouteTable::build(&config.routes);
+            (Arc::new(table), refused)
+        };
+        let (table, refused) = table.map_or_else(build, |table| (table, Vec::new()));
+        let old = &before.config;
+        let mut known: HashMap<&RouteName, usize> =
+            old.routes.iter().enumerate().map(|(index, route)| (&route.name, index)).collect();
+        let unchanged = config.routes.iter().map(|route| {
+            let index = known.remove(&route.name)?;
+            (old.routes[index] == *route).then_some(index)
+        });
+        let unchanged = unchanged.collect();
+        let fewer = !known.is_empty() || old.services.keys().any(|name| !config.services.contains_key(name));
+        Self { generation, config, table, refused, log, after: before.generation, unchanged, fewer }
+    }
+
+    /// Nothing at all.
+    pub fn empty(generation: Generation) -> Self {
+        Self {
+            generation,
+            config: GatewayConfig::default(),
+            table: Arc::default(),
+            refused: Vec::new(),
+            log: None,
+            after: Generation(0),
+            unchanged: Vec::new(),
+            fewer: false,
+        }
     }
 }
 
@@ -67,8 +107,12 @@ impl Plan {
         let routes = config
             .routes
             .iter()
-            .map(|route| {
+            .enumerate()
+            .map(|(index, route)| {
                 let service = |name: &ServiceName| services.get(name).cloned();
+                if let Some(kept) = before.and_then(|before| before.kept(&applied, index, &services)) {
+                    return Some(kept);
+                }
                 RunningRoute::new(route, service, board.route(&route.name)).map(Rc::new)
             })
             .collect();
@@ -79,6 +123,24 @@ impl Plan {
             target_bytes: limits.target_bytes,
         };
         Self { applied, routes, services, head_limits }
+    }
+
+    /// A route that may run on as it does: neither it nor its service changed.
+    fn kept(
+        &self,
+        next: &Applied,
+        index: usize,
+        services: &BTreeMap<ServiceName, Rc<Service>>,
+    ) -> Option<Rc<RunningRoute>> {
+        let old = next.unchanged.get(index).copied().flatten().filter(|_| next.after == self.generation)?;
+        let running = self.routes.get(old)?.as_ref()?;
+        match &running.destination {
+            Destination::Respond { .. } => Some(running.clone()),
+            Destination::Service(service) => {
+                let is_same = services.get(&service.name).is_some_and(|now| Rc::ptr_eq(now, service));
+                is_same.then(|| running.clone())
+            }
+        }
     }
 
     /// The route that takes a request.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use haechi_core::RouteName;
 use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Filter, Redirect, Retry, Route, Timeouts};
+use haechi_route::config::{Action, Filter, Retry, Route, Timeouts};
 
-use crate::own::Ready;
 use crate::service::Service;
 use crate::stats::RouteStats;
 
@@ -15,8 +14,7 @@ use crate::stats::RouteStats;
 #[derive(Debug)]
 pub(crate) enum Destination {
     Service(Rc<Service>),
-    Respond(Ready),
-    Redirect(Redirect),
+    Respond { status: u16, body: String },
 }
 
 /// What the service sees as Host.
@@ -45,7 +43,7 @@ impl FieldEdits {
 
     /// Fields that frame the message or belong to the connection are the gateway's own and can't be set, and a
     /// value with a line break would be two fields. Lowering refuses both; this is the last door.
-    pub fn set(&mut self, name: &str, value: &str) {
+    fn set(&mut self, name: &str, value: &str) {
         let known = Known::of(name);
         let own =
             known.is_hop_by_hop() || matches!(known, Known::Host | Known::ContentLength | Known::LookAlike);
@@ -85,8 +83,7 @@ impl RunningRoute {
     ) -> Option<Self> {
         let destination = match &route.action {
             Action::Service(name) => Destination::Service(service(name)?),
-            Action::Respond(respond) => Destination::Respond(Ready::new(respond)),
-            Action::Redirect(redirect) => Destination::Redirect(redirect.clone()),
+            Action::Respond { status, body } => Destination::Respond { status: *status, body: body.clone() },
         };
         let mut running = Self {
             name: route.name.clone(),

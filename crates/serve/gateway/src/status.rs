@@ -52,8 +52,6 @@ pub struct EndpointStatus {
     pub requests: u64,
     /// Of these, failed.
     pub failures: u64,
-    /// When it closes idle connections, as far as is known, and for how long they are used.
-    pub reuse: String,
     /// Mean time to an answer's head, in microseconds; the slowest that a worker sees.
     pub latency_us: u64,
 }
@@ -72,7 +70,7 @@ pub struct RouteStatus {
 }
 
 /// What one worker says of its endpoints.
-pub(crate) type WorkerStatus = Vec<(ServiceName, Vec<(haechi_balance::EndpointStatus, String)>)>;
+pub(crate) type WorkerStatus = Vec<(ServiceName, Vec<haechi_balance::EndpointStatus>)>;
 
 impl From<RouteSum> for RouteStatus {
     fn from(sum: RouteSum) -> Self {
@@ -97,19 +95,15 @@ impl Status {
     pub(crate) fn add(&mut self, worker: WorkerStatus) {
         for (service, endpoints) in worker {
             let service = self.services.entry(service).or_default();
-            for (seen, reuse) in endpoints {
-                service.endpoints.entry(seen.address).or_default().add(seen, reuse);
+            for seen in endpoints {
+                service.endpoints.entry(seen.address).or_default().add(seen);
             }
         }
     }
 }
 
 impl EndpointStatus {
-    fn add(&mut self, seen: haechi_balance::EndpointStatus, reuse: String) {
-        // The one that learned the most says the most.
-        if reuse.len() > self.reuse.len() {
-            self.reuse = reuse;
-        }
+    fn add(&mut self, seen: haechi_balance::EndpointStatus) {
         let badness = |state: &str| match state {
             "rejecting" => 3,
             "probing" => 2,

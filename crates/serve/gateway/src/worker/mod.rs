@@ -146,6 +146,9 @@ impl Worker {
                 service.update(&[], self.now());
             }
         }
+        if !applied.fewer {
+            return;
+        }
         // Requests wait while this runs, so it must not look through all routes for each of them.
         let routes: HashSet<&RouteName> = applied.config.routes.iter().map(|route| &route.name).collect();
         self.board
