@@ -2,9 +2,11 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use haechi_model::{Diagnostic, Files, Lowered, Reading, Renderings, Severity, Source};
+use haechi_route::RouteTable;
 
 /// The files of this machine.
 struct Machine;
@@ -31,23 +33,40 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Reads it. Fails only if there is no text to read; mistakes in it are diagnostics.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::read_after(None, path)
+    }
+
+    /// Reads it again: what `before` held already is not read once more.
+    pub fn read_after(before: Option<&Self>, path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("can't read {}; name the file, or start with `haechi up --help`", path.display())
         })?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let reading = haechi_model::read(&Source {
+        let source = Source {
             text: &text,
             folder: &folder,
             variable: &|name| std::env::var(name).ok(),
             files: &Machine,
-        });
+        };
+        let before = before.map(|before| (before.text.as_str(), &before.reading));
+        let reading = haechi_model::reread(before, &source);
         Ok(Self { path: path.to_owned(), text, reading })
     }
 
     /// What can be applied, if anything can.
     pub fn lowered(&self) -> Option<&Lowered> {
         self.reading.lowered.as_ref()
+    }
+
+    /// The table of its own routes, where all of them can be had.
+    pub fn table(&self) -> Option<Arc<RouteTable>> {
+        self.reading.table.clone()
+    }
+
+    /// Whether there is nothing to say about it.
+    pub fn is_clean(&self) -> bool {
+        self.diagnostics().is_empty()
     }
 
     /// Everything that is wrong.

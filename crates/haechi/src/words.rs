@@ -42,8 +42,7 @@ fn value(m: &ValueMatch) -> String {
 pub fn action(action: &Action) -> String {
     match action {
         Action::Service(name) => name.to_string(),
-        Action::Respond(respond) => format!("answered here: {}", respond.status),
-        Action::Redirect(redirect) => format!("sent elsewhere: {}", redirect.status),
+        Action::Respond { status, .. } => format!("answered here: {status}"),
     }
 }
 

@@ -14,9 +14,11 @@ impl Process {
     /// Reads the file again and applies what changed. A file that can't be applied changes nothing.
     pub async fn reload(self: &Arc<Self>, cause: &str) {
         let path = self.file.path().to_owned();
-        let read = tokio::task::spawn_blocking(move || ConfigFile::read(&path)).await;
+        let before = self.sources.lock().await.file.clone();
+        let read =
+            tokio::task::spawn_blocking(move || ConfigFile::read_after(before.as_deref(), &path)).await;
         let file = match read {
-            Ok(Ok(file)) => file,
+            Ok(Ok(file)) => Arc::new(file),
             Ok(Err(error)) => {
                 return self.events.say("haechi", format!("the configuration stays as it is: {error:#}"));
             }
@@ -36,6 +38,10 @@ impl Process {
             let mut sources = self.sources.lock().await;
             let old = std::mem::replace(&mut sources.lowered, lowered);
             sources.refused = file.errors();
+            sources.table = file.table();
+            if file.is_clean() {
+                sources.file = Some(Arc::clone(&file));
+            }
             self.note_fixed(&old, &sources.lowered);
             if let Err(error) = self.replace_parts(&old, &mut sources.lowered).await {
                 self.events.say("haechi", format!("a part stays as it is: {error:#}"));
@@ -120,21 +126,24 @@ impl Process {
         let (config, mut refused) = merge(from_file, sources.imported.as_ref());
         let (old, number) = {
             let shown = self.shown();
-            (shown.gateway.clone(), shown.generations.newest().next())
+            (Arc::clone(&shown.gateway), shown.generations.newest().next())
         };
-        if old == config {
+        if *old == config {
             self.show(|shown| shown.imported.clone_from(&sources.imported));
             return Ok(());
         }
         let changes = changes(&old, &config);
-        let left_out = gateway.apply(config.clone(), number).await.map_err(|error| error.to_string())?;
+        // The table is of the file's routes; with those of an import beside them it would not fit.
+        let table = sources.table.clone().filter(|_| config.routes.len() == from_file.routes.len());
+        let applied = gateway.apply_with(config.clone(), table, number).await;
+        let left_out = applied.map_err(|error| error.to_string())?;
         refused.extend(left_out.iter().map(ToString::to_string));
         let mut all = sources.refused.clone();
         all.extend(refused.iter().cloned());
         self.events.say("gateway", format!("generation {number} applied ({cause}): {}", summary(&changes)));
         let at = self.clock.wall();
         self.show(|shown| {
-            shown.gateway = config;
+            shown.gateway = Arc::new(config);
             shown.imported.clone_from(&sources.imported);
             shown.refused = refused;
             shown.generations.applied(number, at, cause, changes, all);

@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod explain;
+mod file_watch;
 mod generations;
 mod imports;
 mod last_good;
@@ -25,15 +26,18 @@ use haechi_core::{Clock, Instant, ServiceName};
 use haechi_gateway::Gateway;
 use haechi_model::Lowered;
 use haechi_registry::Registry;
-use haechi_route::GatewayConfig;
+use haechi_route::{GatewayConfig, RouteTable};
 use haechi_stream::{Events, Subscriber};
 use tokio::sync::{Mutex, watch as signal};
 use tokio::task::JoinHandle;
 
+use file_watch::FileWatch;
 use generations::Generations;
 use imports::Imported;
 use served::Served;
 use traffic::Traffic;
+
+use crate::reading::ConfigFile;
 
 /// For requests in flight to finish once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -55,14 +59,18 @@ pub struct Process {
     sources: Mutex<Sources>,
     shown: RwLock<Shown>,
     traffic: Traffic,
-    file: watch::FileWatch,
+    file: FileWatch,
     stop: signal::Sender<bool>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the applied configuration was made of.
 struct Sources {
+    /// The last file without a mistake: of the next one, only what differs is read.
+    file: Option<Arc<ConfigFile>>,
     lowered: Lowered,
+    /// The table of the file's routes, where all of them can be had.
+    table: Option<Arc<RouteTable>>,
     refused: Vec<String>,
     imported: Option<Imported>,
 }
@@ -71,7 +79,7 @@ struct Sources {
 #[derive(Default)]
 struct Shown {
     /// What the gateway runs.
-    gateway: GatewayConfig,
+    gateway: Arc<GatewayConfig>,
     /// Names of routes that came from Zuul's properties.
     imported: Option<Imported>,
     generations: Generations,

@@ -1,16 +1,20 @@
 //! Starting what a file names, in the order in which the parts need each other.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
+use haechi_config::ConfigServer;
 use haechi_core::{Generation, SystemClock};
 use haechi_gateway::Gateway;
+use haechi_model::lowered::ZuulImport;
 use haechi_registry::Registry;
 use haechi_route::GatewayConfig;
 use haechi_stream::Events;
 use tokio::sync::{Mutex, watch as signal};
 
 use super::apply::{changes, merge};
+use super::file_watch::FileWatch;
 use super::imports::Imported;
 use super::replace::{serve_config, start_config};
 use super::traffic::Traffic;
@@ -42,30 +46,10 @@ impl Process {
             }
             None => None,
         };
-        let state = state_folder(&file.path);
         let imported = match &lowered.zuul {
             Some(zuul) => {
-                match Imported::read(zuul, config.as_ref().map(|served| &*served.part), &[]).await {
-                    Ok(imported) => {
-                        imported.say_warnings(None, &events);
-                        Some(imported)
-                    }
-                    Err(error) => {
-                        let why = format!("{error:#}");
-                        let recalled = last_good::recall(&state, &zuul.application);
-                        let instead = if recalled.is_some() {
-                            "those served last are served"
-                        } else {
-                            "none are served"
-                        };
-                        events.say(
-                            "gateway",
-                            format!("routes of {} could not be read, {instead}: {why}", zuul.application),
-                        );
-                        shown.import_problem = Some(why);
-                        recalled.map(|properties| Imported::of(zuul.application.clone(), properties, &[]))
-                    }
-                }
+                let config = config.as_ref().map(|served| &*served.part);
+                first_import(zuul, config, &state_folder(&file.path), &events, &mut shown).await
             }
             None => None,
         };
@@ -86,10 +70,11 @@ impl Process {
             let changes = changes(&GatewayConfig::default(), &merged);
             shown.generations.applied(first, clock.wall(), "start", changes, left_out);
             shown.refused = refused;
-            shown.gateway = merged;
+            shown.gateway = Arc::new(merged);
             shown.imported.clone_from(&imported);
             gateway = Some(started);
         }
+        let file_watch = FileWatch::new(&file.path);
         let process = Arc::new(Self {
             started: clock.now(),
             clock,
@@ -99,10 +84,16 @@ impl Process {
             config: RwLock::new(config),
             admin: RwLock::default(),
             subscriber,
-            sources: Mutex::new(Sources { lowered, refused: file.errors(), imported }),
+            sources: Mutex::new(Sources {
+                lowered,
+                table: file.table(),
+                refused: file.errors(),
+                imported,
+                file: Some(Arc::new(file)).filter(|file| file.is_clean()),
+            }),
             shown: RwLock::new(shown),
             traffic: Traffic::default(),
-            file: watch::FileWatch::new(&file.path),
+            file: file_watch,
             stop,
             tasks: std::sync::Mutex::default(),
         });
@@ -123,5 +114,30 @@ impl Process {
             tokio::spawn(watch::import(Arc::clone(self))),
         ];
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+    }
+}
+
+/// Reads the import; if that can't be had, what was served last is.
+async fn first_import(
+    zuul: &ZuulImport,
+    config: Option<&ConfigServer>,
+    state: &Path,
+    events: &Events,
+    shown: &mut Shown,
+) -> Option<Imported> {
+    match Imported::read(zuul, config, &[]).await {
+        Ok(imported) => {
+            imported.say_warnings(None, events);
+            Some(imported)
+        }
+        Err(error) => {
+            let why = format!("{error:#}");
+            let recalled = last_good::recall(state, &zuul.application);
+            let instead = if recalled.is_some() { "those served last are served" } else { "none are served" };
+            let what = format!("routes of {} could not be read, {instead}: {why}", zuul.application);
+            events.say("gateway", what);
+            shown.import_problem = Some(why);
+            recalled.map(|properties| Imported::of(zuul.application.clone(), properties, &[]))
+        }
     }
 }

@@ -1,61 +1,12 @@
-//! What goes on beside the requests: the file, the traffic's samples, the import.
+//! What goes on beside the requests: the traffic's samples, the registry's services, the import.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{IMPORT_AGAIN, Process, overview};
 
-/// How often the file is looked at. A look is one stat.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// One sample of traffic.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-
-/// Tells when a file is another than before: by its time, its size and where it is (a ConfigMap is replaced by
-/// changing a link).
-#[derive(Debug)]
-pub struct FileWatch {
-    path: PathBuf,
-    seen: Mutex<Option<Stamp>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    len: u64,
-    place: Option<PathBuf>,
-}
-
-impl FileWatch {
-    /// Of a file as it is now.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), seen: Mutex::new(stamp(path)) }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Resolves when it is another than at the last time this resolved. A file that is gone is waited for.
-    pub async fn changed(&self) {
-        let mut tick = tokio::time::interval(LOOK_EVERY);
-        loop {
-            tick.tick().await;
-            let now = stamp(&self.path);
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if now.is_some() && *seen != now {
-                *seen = now;
-                return;
-            }
-        }
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Stamp { modified: metadata.modified().ok(), len: metadata.len(), place: path.canonicalize().ok() })
-}
 
 /// Samples the traffic once a second.
 pub async fn traffic(process: Arc<Process>) {
