@@ -42,7 +42,8 @@ fn value(m: &ValueMatch) -> String {
 pub fn action(action: &Action) -> String {
     match action {
         Action::Service(name) => name.to_string(),
-        Action::Respond { status, .. } => format!("answered here: {status}"),
+        Action::Respond(respond) => format!("answered here: {}", respond.status),
+        Action::Redirect(redirect) => format!("sent elsewhere: {}", redirect.status),
     }
 }
 

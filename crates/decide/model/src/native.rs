@@ -2,7 +2,8 @@
 
 use haechi_core::units::show_duration;
 use haechi_route::config::{
-    self as route, Action, Endpoints, Filter, GatewayConfig, HostPattern, PathPattern, ValuePattern,
+    self as route, Action, Endpoints, Filter, GatewayConfig, HostPattern, PathPattern, RedirectPath,
+    ValuePattern,
 };
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -113,12 +114,6 @@ fn limits(limits: &route::Limits) -> raw::Limits {
 }
 
 fn route(route: &route::Route) -> raw::Route {
-    let (service, respond) = match &route.action {
-        Action::Service(name) => (Some(name.as_str().to_owned()), None),
-        Action::Respond { status, body } => {
-            (None, Some(raw::Respond { status: *status, body: Some(body.clone()) }))
-        }
-    };
     let (strip_prefix, filters) = match route.filters.split_first() {
         Some((Filter::StripPrefix(prefix), rest)) => (Some(raw::PathText(prefix.clone())), rest),
         _ => (None, route.filters.as_slice()),
@@ -140,8 +135,49 @@ fn route(route: &route::Route) -> raw::Route {
             idempotent: Some(route.retry.idempotent),
             statuses: route.retry.statuses.clone(),
         }),
-        service,
-        respond,
+        service: match &route.action {
+            Action::Service(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        },
+        respond: match &route.action {
+            Action::Respond(answer) => Some(respond(answer)),
+            _ => None,
+        },
+        redirect: match &route.action {
+            Action::Redirect(to) => Some(redirect(to)),
+            _ => None,
+        },
+    }
+}
+
+fn respond(answer: &route::Respond) -> raw::Respond {
+    raw::Respond {
+        status: answer.status,
+        content_type: Some(answer.content_type.clone()),
+        headers: answer.headers.iter().cloned().collect(),
+        body: Some(answer.body.clone()),
+        body_file: None,
+    }
+}
+
+fn redirect(to: &route::Redirect) -> raw::Redirect {
+    let text = |path: &str| Some(raw::PathText(path.to_owned()));
+    raw::Redirect {
+        status: Some(to.status),
+        scheme: to.scheme.map(|scheme| match scheme {
+            route::Scheme::Http => raw::Scheme::Http,
+            route::Scheme::Https => raw::Scheme::Https,
+        }),
+        host: to.host.clone().map(raw::Host),
+        port: to.port,
+        path: match &to.path {
+            RedirectPath::Full(path) => text(path),
+            _ => None,
+        },
+        prefix: match &to.path {
+            RedirectPath::Prefix { to, .. } => text(to),
+            _ => None,
+        },
     }
 }
 
@@ -241,6 +277,9 @@ fn service(service: &route::Service) -> raw::Service {
         connections: Some(raw::Connections {
             idle_per_endpoint: Some(service.connections.idle_per_endpoint),
             idle_timeout: Some(duration(service.connections.idle_timeout)),
+            lifetime: Some(duration(service.connections.lifetime)),
+            requests: Some(service.connections.requests),
+            in_flight: Some(service.connections.in_flight),
         }),
         health: None,
     }

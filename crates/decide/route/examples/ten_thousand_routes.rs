@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use haechi_core::{RouteName, rng};
-use haechi_route::config::{Action, HostPattern, Match, PathPattern, Retry, Route, Timeouts};
+use haechi_route::config::{Action, HostPattern, Match, PathPattern, Respond, Retry, Route, Timeouts};
 use haechi_route::{NoHeaders, NormalPath, RequestView, RouteTable};
 
 const ROUTES: usize = 10_000;
@@ -24,7 +24,7 @@ fn route(name: &str, host: Option<HostPattern>, path: &str, priority: i32) -> Ro
         matches: Match { host, path: Some(PathPattern::Pattern(path.to_owned())), ..Match::default() },
         priority,
         filters: Vec::new(),
-        action: Action::Respond { status: 200, body: String::new() },
+        action: Action::Respond(Respond::text(200, "")),
         timeouts: Timeouts::default(),
         retry: Retry::default(),
     }

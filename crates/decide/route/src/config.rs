@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use haechi_core::{RouteName, ServiceName};
 
+pub use crate::action::{Action, Asked, Redirect, RedirectPath, Respond, Scheme};
+
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GatewayConfig {
@@ -58,7 +60,7 @@ impl Route {
     pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
         match &self.action {
             Action::Service(name) => Some(name),
-            Action::Respond { .. } => None,
+            Action::Respond(_) | Action::Redirect(_) => None,
         }
         .into_iter()
     }
@@ -151,20 +153,6 @@ pub enum Filter {
     NoForwardedHeaders,
     /// Tell the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
     ForwardedPrefix,
-}
-
-/// Where a matched request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// To an endpoint of this service.
-    Service(ServiceName),
-    /// Answered here with this status and a short text, for example 404 for ignored patterns.
-    Respond {
-        /// HTTP status, 200 to 599.
-        status: u16,
-        /// Body, `text/plain`.
-        body: String,
-    },
 }
 
 /// Bounds in time for one request.
@@ -305,11 +293,23 @@ pub struct Connections {
     pub idle_per_endpoint: u32,
     /// An idle one is closed after this.
     pub idle_timeout: Duration,
+    /// One that was made this long ago carries no other request; zero is no bound.
+    pub lifetime: Duration,
+    /// Requests that one carries; 0 is no bound.
+    pub requests: u32,
+    /// Requests in flight, and so connections in use. More are refused.
+    pub in_flight: u32,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { idle_per_endpoint: 256, idle_timeout: Duration::from_secs(55) }
+        Self {
+            idle_per_endpoint: 256,
+            idle_timeout: Duration::from_secs(55),
+            lifetime: Duration::from_secs(3600),
+            requests: 0,
+            in_flight: 10_000,
+        }
     }
 }
 

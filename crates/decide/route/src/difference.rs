@@ -1,12 +1,13 @@
 //! What changed between two configurations, as lines for people:
 //! `route hello: timeouts.first-byte 1s → 2s`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Route, Service,
+    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Redirect, RedirectPath,
+    Respond, Route, Service,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -47,6 +48,9 @@ impl fmt::Display for Change {
         }
     }
 }
+
+/// Bytes of a text that are shown whole.
+const SHOWN: usize = 200;
 
 /// The fields of a thing in words, always the same ones in the same order.
 type Fields = Vec<(&'static str, String)>;
@@ -165,6 +169,9 @@ fn of_service(service: &Service) -> Fields {
         ("retry-budget.burst", retry_budget.burst.to_string()),
         ("connections.idle-per-endpoint", connections.idle_per_endpoint.to_string()),
         ("connections.idle-timeout", show_duration(connections.idle_timeout)),
+        ("connections.lifetime", show_duration(connections.lifetime)),
+        ("connections.requests", connections.requests.to_string()),
+        ("connections.in-flight", connections.in_flight.to_string()),
     ]
 }
 
@@ -199,9 +206,60 @@ fn listed(items: impl Iterator<Item = String>) -> String {
 fn action_words(action: &Action) -> String {
     match action {
         Action::Service(name) => format!("service {name}"),
-        Action::Respond { status, body } if body.is_empty() => format!("respond {status}"),
-        Action::Respond { status, body } => format!("respond {status} {body:?}"),
+        Action::Respond(respond) => respond_words(respond),
+        Action::Redirect(redirect) => redirect_words(redirect),
     }
+}
+
+fn respond_words(respond: &Respond) -> String {
+    let Respond { status, content_type, headers, body } = respond;
+    let mut words = format!("respond {status}");
+    if !body.is_empty() {
+        words.push(' ');
+        words.push_str(&text_words(body));
+    }
+    if content_type != Respond::TEXT {
+        let _ = write!(words, " as {content_type}");
+    }
+    for (name, value) in headers {
+        let _ = write!(words, " with {name}: {value}");
+    }
+    words
+}
+
+/// A text in quotes. A page is told by its length and a sum, so that any change of it shows.
+fn text_words(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return format!("{text:?}");
+    }
+    // FNV-1a: two texts that are not the same must not look the same; nobody here is out to find two that do.
+    let sum = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{} bytes, sum {sum:016x}", text.len())
+}
+
+/// Where a redirect leads, in words: `redirect 308 https://(host)(path)`.
+fn redirect_words(redirect: &Redirect) -> String {
+    let Redirect { status, scheme, host, port, path } = redirect;
+    let mut words = format!("redirect {status} ");
+    if let Some(scheme) = scheme {
+        words.push_str(scheme.as_str());
+        words.push(':');
+    }
+    if scheme.is_some() || host.is_some() || port.is_some() {
+        words.push_str("//");
+        words.push_str(host.as_deref().unwrap_or("(host)"));
+    }
+    if let Some(port) = port {
+        let _ = write!(words, ":{port}");
+    }
+    match path {
+        RedirectPath::Keep => words.push_str("(path)"),
+        RedirectPath::Full(path) => words.push_str(path),
+        RedirectPath::Prefix { from, to } => drop(write!(words, "{to} in place of {from}")),
+    }
+    words
 }
 
 fn endpoints_words(endpoints: &Endpoints) -> String {

@@ -4,6 +4,7 @@
 //! route for it ([`Specificity`] says what that means), [`rewrite_path`] makes the path that is forwarded.
 //! Invariant: matching and forwarding see the same [`NormalPath`], never the bytes that arrived.
 
+mod action;
 mod ant;
 pub mod config;
 mod difference;

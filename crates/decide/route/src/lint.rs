@@ -5,7 +5,9 @@ use std::fmt;
 
 use haechi_core::ServiceName;
 
-use crate::config::{Action, Endpoints, Filter, GatewayConfig, PathPattern, Route, Service};
+use crate::config::{
+    Action, Endpoints, Filter, GatewayConfig, PathPattern, Redirect, RedirectPath, Respond, Route, Service,
+};
 use crate::path::normal_literal;
 use crate::table::RouteTable;
 use crate::valid::is_token;
@@ -79,6 +81,10 @@ pub fn changeable_header(name: &str) -> Result<(), String> {
     }
 }
 
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 #[derive(Default)]
 struct Lint {
     place: String,
@@ -104,11 +110,7 @@ impl Lint {
     }
 
     fn route(&mut self, route: &Route) {
-        if let Action::Respond { status, .. } = &route.action
-            && !(200..=599).contains(status)
-        {
-            self.error(format!("status {status} is not from 200 to 599"));
-        }
+        self.action(&route.action);
         if route.retry.attempts == 0 {
             self.error("retry.attempts is 0; 1 is no retry".to_owned());
         }
@@ -129,6 +131,46 @@ impl Lint {
         }
     }
 
+    fn action(&mut self, action: &Action) {
+        match action {
+            Action::Service(_) => {}
+            Action::Respond(Respond { status, headers, content_type, .. }) => {
+                if !(200..=599).contains(status) {
+                    self.error(format!("status {status} is not from 200 to 599"));
+                }
+                self.value("content-type", content_type);
+                for (name, value) in headers {
+                    self.header(name);
+                    self.value(name, value);
+                }
+            }
+            Action::Redirect(Redirect { status, host, path, .. }) => {
+                if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                    self.error(format!("status {status} is not a redirect's"));
+                }
+                if host.as_ref().is_some_and(|host| !is_host(host)) {
+                    self.error(format!("redirect.host: {:?} is not a host", host.as_deref().unwrap_or("")));
+                }
+                match path {
+                    RedirectPath::Keep => {}
+                    RedirectPath::Full(path) => self.path("redirect.path", path),
+                    RedirectPath::Prefix { from, to } => {
+                        for prefix in [from, to].into_iter().filter(|prefix| !prefix.is_empty()) {
+                            self.path("redirect.prefix", prefix);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// RFC 9110 §5.5: a line's end here would let a value add fields of its own.
+    fn value(&mut self, name: &str, value: &str) {
+        if value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+            self.error(format!("the value of header {name} holds a control character"));
+        }
+    }
+
     fn filter(&mut self, route: &Route, filter: &Filter) {
         match filter {
             Filter::StripPrefix(prefix) => self.prefix(route, "strip-prefix", prefix),
@@ -137,15 +179,12 @@ impl Lint {
                 self.path("rewrite-prefix.to", to);
             }
             Filter::RewritePath(path) => self.path("rewrite-path", path),
-            Filter::RewriteHost(host) if host.is_empty() || host.bytes().any(|b| !b.is_ascii_graphic()) => {
+            Filter::RewriteHost(host) if !is_host(host) => {
                 self.error(format!("rewrite-host: {host:?} is not a host"));
             }
             Filter::SetRequestHeader(name, value) | Filter::SetResponseHeader(name, value) => {
                 self.header(name);
-                // RFC 9110 §5.5: a line's end here would let a value add fields of its own.
-                if value.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
-                    self.error(format!("the value of header {name} holds a control character"));
-                }
+                self.value(name, value);
             }
             Filter::RemoveRequestHeader(name) | Filter::RemoveResponseHeader(name) => self.header(name),
             _ => {}

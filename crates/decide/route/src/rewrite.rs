@@ -24,7 +24,7 @@ pub fn rewrite_path<'p>(filters: &[Filter], path: &'p NormalPath<'_>) -> Cow<'p,
 }
 
 /// `path` with `to` in place of `from`, if it starts with the whole segments of `from`.
-fn replace_prefix(path: &str, from: &str, to: &str) -> Option<String> {
+pub(crate) fn replace_prefix(path: &str, from: &str, to: &str) -> Option<String> {
     let (from, to) = (from.trim_end_matches('/'), to.trim_end_matches('/'));
     let rest = path.strip_prefix(from)?;
     // What follows begins a segment, or the parameters of the last one.

@@ -9,7 +9,7 @@ use common::route;
 use haechi_core::ServiceName;
 use haechi_route::config::{
     AccessLog, Action, Balance, Connections, Ejection, Endpoints, Filter, GatewayConfig, Listener, LogFormat,
-    RetryBudget, Route, Service, StaticEndpoint,
+    Respond, RetryBudget, Route, Service, StaticEndpoint,
 };
 use haechi_route::{Severity, difference, lint};
 
@@ -66,10 +66,9 @@ fn all_problems_are_told_at_once() {
     config.routes[0].retry.attempts = 0;
     config.routes[0].timeouts.first_byte = Duration::ZERO;
     config.routes.push(to("app", route("tie", "/hello/**")));
-    config.routes.push(Route {
-        action: Action::Respond { status: 99, body: String::new() },
-        ..route("teapot", "/teapot")
-    });
+    config
+        .routes
+        .push(Route { action: Action::Respond(Respond::text(99, "")), ..route("teapot", "/teapot") });
     config.services.insert(name("idle"), service(&[0, 0]));
     config.services.get_mut("idle").unwrap().ejection.max = Duration::from_millis(1);
     assert_eq!(

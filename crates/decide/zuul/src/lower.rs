@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use haechi_core::{RouteName, ServiceName};
-use haechi_route::config::{Action, Filter, Match, PathPattern, Retry, Route, Service, Timeouts};
+use haechi_route::config::{Action, Filter, Match, PathPattern, Respond, Retry, Route, Service, Timeouts};
 use haechi_route::{changeable_header, normal_literal};
 
 use crate::locate::{Located, Target};
@@ -255,6 +255,6 @@ impl Lowering<'_> {
 type Lowered = (Action, Vec<Filter>, Timeouts, Retry);
 
 fn respond(status: u16, body: &str) -> Lowered {
-    let action = Action::Respond { status, body: body.to_owned() };
+    let action = Action::Respond(Respond::text(status, body));
     (action, Vec::new(), Timeouts::default(), Retry::default())
 }

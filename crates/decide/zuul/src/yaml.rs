@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haechi_core::units::show_duration;
 use haechi_route::config::{
-    Action, Balance, Connections, Ejection, Endpoints, Filter, HostPattern, Match, PathPattern, Retry,
-    RetryBudget, Route, Service, StaticEndpoint, Timeouts, ValueMatch, ValuePattern,
+    Action, Balance, Connections, Ejection, Endpoints, Filter, HostPattern, Match, PathPattern, Respond,
+    Retry, RetryBudget, Route, Service, StaticEndpoint, Timeouts, ValueMatch, ValuePattern,
 };
 
 use crate::Import;
@@ -86,13 +86,15 @@ fn write_route(out: &mut Lines, route: &Route) {
     out.section(3, "retry", &retry(&route.retry));
     match &route.action {
         Action::Service(name) => out.line(3, &format!("service: {}", scalar(name.as_str()))),
-        Action::Respond { status, body } => {
+        Action::Respond(Respond { status, body, .. }) => {
             let mut fields = vec![("status", status.to_string())];
             if !body.is_empty() {
                 fields.push(("body", scalar(body)));
             }
             out.section(3, "respond", &fields);
         }
+        // Zuul's properties lead to no other action.
+        Action::Redirect(_) => {}
     }
 }
 
@@ -248,7 +250,16 @@ fn connections(connections: &Connections) -> Vec<(&'static str, String)> {
     if connections.idle_per_endpoint != default.idle_per_endpoint {
         fields.push(("idle-per-endpoint", connections.idle_per_endpoint.to_string()));
     }
-    fields.extend(durations(&[("idle-timeout", connections.idle_timeout, default.idle_timeout)]));
+    if connections.requests != default.requests {
+        fields.push(("requests", connections.requests.to_string()));
+    }
+    if connections.in_flight != default.in_flight {
+        fields.push(("in-flight", connections.in_flight.to_string()));
+    }
+    fields.extend(durations(&[
+        ("idle-timeout", connections.idle_timeout, default.idle_timeout),
+        ("lifetime", connections.lifetime, default.lifetime),
+    ]));
     fields
 }
 

@@ -87,7 +87,7 @@ fn way(
     answer["filters"] = json!(filters);
     let name = match &route.action {
         Action::Service(name) => name,
-        Action::Respond { .. } => {
+        Action::Respond(_) | Action::Redirect(_) => {
             let _ = writeln!(text, "  answer    {}", words::action(&route.action));
             return;
         }

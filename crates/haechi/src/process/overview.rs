@@ -177,6 +177,7 @@ fn with_traffic(
         endpoint.in_flight = status.in_flight;
         endpoint.requests = status.requests;
         endpoint.failures = status.failures;
+        endpoint.reuse.clone_from(&status.reuse);
         endpoint.latency_ms = (status.latency_us > 0).then(|| status.latency_us as f64 / 1000.0);
     }
     ServiceView { name: name.to_string(), source, endpoints }

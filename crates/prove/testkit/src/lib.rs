@@ -8,6 +8,6 @@ mod name_server;
 mod service;
 
 pub use client::Client;
-pub use message::{Message, parse_messages};
+pub use message::Message;
 pub use name_server::{NameServer, Says};
 pub use service::{Connection, Service};

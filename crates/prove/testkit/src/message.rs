@@ -141,16 +141,3 @@ fn parse_head(head: &[u8]) -> Message {
         .collect();
     Message { start, fields, body: Vec::new() }
 }
-
-/// All complete messages in some bytes, and what is left over.
-pub async fn parse_messages(bytes: &[u8]) -> (Vec<Message>, Vec<u8>) {
-    let mut reader = Reader { buffer: bytes.to_vec(), seen: Vec::new() };
-    let mut nothing = tokio::io::empty();
-    let mut messages = Vec::new();
-    while let Some(mut message) = reader.head(&mut nothing).await {
-        let Some(body) = reader.body(&mut nothing, &message, false).await else { break };
-        message.body = body;
-        messages.push(message);
-    }
-    (messages, reader.buffer)
-}

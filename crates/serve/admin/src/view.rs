@@ -75,6 +75,8 @@ pub struct EndpointView {
     pub failures: u64,
     /// Moving average of the time to the first byte, milliseconds.
     pub latency_ms: Option<f64>,
+    /// When it closes idle connections, as far as the gateway knows, and for how long they are used.
+    pub reuse: String,
 }
 
 /// One route.

@@ -2,6 +2,8 @@
 //!
 //! As with requests, all of it happens without waiting, on bytes that are still where they were read.
 
+use std::time::Duration;
+
 use haechi_http::{
     BadResponse, Body, HeadLimits, HeadSlots, Known, ResponseFraming, ResponseHead, Version, write_chunk,
     write_last_chunk,
@@ -41,6 +43,8 @@ pub(crate) struct Answer {
     pub keep_client: bool,
     /// Whether the service's connection may be used again.
     pub keep_service: bool,
+    /// After how long without a request the service closes the connection, if it says so.
+    pub idle_timeout: Option<Duration>,
     /// Bytes of the body.
     pub body_bytes: u64,
 }
@@ -101,6 +105,7 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         frame,
         keep_client: facts.keep_alive && context.may_keep && frame != Frame::UntilClose,
         keep_service: head.keep_alive,
+        idle_timeout: head.idle_seconds.map(|seconds| Duration::from_secs(seconds.into())),
         body_bytes: 0,
     };
     write_final(&head, &answer, context, out);

@@ -4,12 +4,12 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use crate::answer::{self, Answer, Begun, Context, Frame};
 use crate::conn::Conn;
+use crate::endpoint::Life;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::retry::{Failed, Reached};
@@ -18,10 +18,6 @@ use crate::upstream::Upstream;
 
 /// Interim answers before the final one, at most. A service needs one or two.
 const MAX_INTERIM: u8 = 16;
-
-/// A request that can't be sent again goes only on a connection used within this time. Services close idle
-/// connections after some seconds, and a close that crosses the request on the way would cost it.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// What an attempt led to.
 #[derive(Debug)]
@@ -36,18 +32,16 @@ pub(crate) enum Attempted<'s> {
 
 impl Exchange<'_> {
     /// A connection to the endpoint: the one used last, or a new one.
-    pub async fn connect(
-        &mut self,
-        service: &Service,
-        picked: &Picked<'_>,
-        fresh: bool,
-    ) -> Result<Upstream, Failed> {
-        let within = if self.request.facts.idempotent { Duration::MAX } else { FRESH };
-        if !fresh && let Some(conn) = picked.endpoint.check_out(self.timing.attempted, within, &service.stats)
+    pub async fn connect(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Upstream, Failed> {
+        let repeatable = self.request.facts.idempotent && self.route.retry.idempotent;
+        // After one closed connection the next is a new one: the others may be closed as well.
+        if self.timing.stale == 0
+            && let Some((conn, life)) =
+                picked.endpoint.check_out(self.timing.attempted, repeatable, &service.stats)
         {
             service.stats.reused.one();
             self.timing.connected = self.timing.attempted;
-            return Ok(Upstream::new(conn, true));
+            return Ok(Upstream::new(conn, life));
         }
         service.stats.connects.one();
         self.arm(self.timing.attempted, self.route.timeouts.connect);
@@ -55,7 +49,7 @@ impl Exchange<'_> {
         let stream = Box::pin(self.open(picked)).await.map_err(Failed::to_connect)?;
         let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
         self.timing.connected = self.worker.now();
-        Ok(Upstream::new(conn, false))
+        Ok(Upstream::new(conn, Life::new(self.timing.connected)))
     }
 
     async fn open(&mut self, picked: &Picked<'_>) -> Result<TcpStream, Failure> {
@@ -96,7 +90,7 @@ impl Exchange<'_> {
                         (false, true) => Reached::Sent,
                         (false, false) => Reached::Nothing,
                     };
-                    let (reused, replayable) = (upstream.reused, upstream.can_replay());
+                    let (reused, replayable) = (upstream.life.was_idle(), upstream.can_replay());
                     return Err(Failed { failure, reached, reused, replayable });
                 }
             }

@@ -39,6 +39,8 @@ pub(crate) struct Timing {
     pub first_byte: Instant,
     /// Attempts made.
     pub attempts: u8,
+    /// Of these, met a connection that the service had closed while it was idle: at most one.
+    pub stale: u8,
     /// Endpoints tried.
     pub tried: SmallVec<[EndpointKey; 2]>,
     /// The endpoint tried last.
@@ -65,6 +67,7 @@ impl Timing {
             sent: started,
             first_byte: started,
             attempts: 0,
+            stale: 0,
             tried: SmallVec::new(),
             endpoint: None,
             failed: SmallVec::new(),

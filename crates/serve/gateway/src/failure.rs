@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     NoRoute,
     #[error("the service has no endpoint that takes requests")]
     NoEndpoint,
+    #[error("the service has as many requests in flight as it may")]
+    Full,
     #[error("the service refused the connection")]
     Refused,
     #[error("no connection to the service could be made")]
@@ -59,7 +61,7 @@ impl Failure {
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::NoRoute => 404,
-            Self::NoEndpoint => 503,
+            Self::NoEndpoint | Self::Full => 503,
             Self::Refused
             | Self::Unreachable
             | Self::Closed
@@ -87,6 +89,7 @@ impl Failure {
             | Self::ClientGone => "http_request_error",
             Self::NoRoute => "http_request_denied",
             Self::NoEndpoint => "destination_unavailable",
+            Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",
             Self::Unreachable => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
@@ -119,15 +122,15 @@ impl Failure {
 
     /// Writes the answer.
     pub fn write(self, out: &mut Vec<u8>, keep_alive: bool, to_head: bool) {
-        write_own(out, self.status(), Some(self.proxy_status()), &format!("{self}\n"), keep_alive, to_head);
+        write_own(out, self.status(), self.proxy_status(), &format!("{self}\n"), keep_alive, to_head);
     }
 }
 
-/// Writes an answer of the gateway's own.
-pub(crate) fn write_own(
+/// Writes an error's answer.
+fn write_own(
     out: &mut Vec<u8>,
     status: u16,
-    proxy_status: Option<&str>,
+    proxy_status: &str,
     body: &str,
     keep_alive: bool,
     to_head: bool,
@@ -137,17 +140,12 @@ pub(crate) fn write_own(
     out.extend_from_slice(digits.format(status).as_bytes());
     out.push(b' ');
     out.extend_from_slice(haechi_http::status::reason(status).as_bytes());
-    if let Some(error) = proxy_status {
-        out.extend_from_slice(b"\r\nProxy-Status: haechi; error=");
-        out.extend_from_slice(error.as_bytes());
-    }
-    let has_body = status >= 200 && status != 204 && status != 304;
-    if has_body {
-        out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
-        out.extend_from_slice(digits.format(body.len()).as_bytes());
-    }
+    out.extend_from_slice(b"\r\nProxy-Status: haechi; error=");
+    out.extend_from_slice(proxy_status.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+    out.extend_from_slice(digits.format(body.len()).as_bytes());
     out.extend_from_slice(if keep_alive { b"\r\n\r\n" } else { b"\r\nConnection: close\r\n\r\n" });
-    if has_body && !to_head {
+    if !to_head {
         out.extend_from_slice(body.as_bytes());
     }
 }

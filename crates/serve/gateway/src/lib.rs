@@ -13,6 +13,7 @@ mod failure;
 mod gateway;
 mod metrics;
 mod outbox;
+mod own;
 mod plan;
 mod prepare;
 mod record;

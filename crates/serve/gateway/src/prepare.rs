@@ -8,14 +8,17 @@ use std::rc::Rc;
 
 use haechi_core::Instant;
 use haechi_http::{
-    Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk, write_last_chunk,
+    BadRequest, Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk,
+    write_last_chunk,
 };
+use haechi_route::config::{Asked, Redirect, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
+use crate::own::Ready;
 use crate::plan::Plan;
-use crate::route::{HostPolicy, RunningRoute};
+use crate::route::{Destination, HostPolicy, RunningRoute};
 use crate::worker::Buffers;
 
 /// What is known of a client's connection, as text that goes into requests.
@@ -78,7 +81,7 @@ pub(crate) enum Prepared {
     /// A request to be forwarded.
     Forward { request: Box<Request>, route: Rc<RunningRoute>, consumed: usize },
     /// An answer of the gateway's own.
-    Answer { facts: RequestFacts, reply: Reply, route: Option<Rc<RunningRoute>>, body: Body, consumed: usize },
+    Answer { asked: Box<AnsweredHere>, consumed: usize },
     /// Bytes that are no request: nothing more is read from this client.
     Refused(Failure),
 }
@@ -93,11 +96,24 @@ impl Prepared {
     }
 }
 
+/// A request that no service gets.
+#[derive(Debug)]
+pub(crate) struct AnsweredHere {
+    pub facts: RequestFacts,
+    pub reply: Reply,
+    pub route: Option<Rc<RunningRoute>>,
+    /// What is left of the request's body.
+    pub body: Body,
+}
+
 /// An answer of the gateway's own.
 #[derive(Debug)]
 pub(crate) enum Reply {
     Failure(Failure),
+    /// The one that the route holds.
     Route,
+    /// This one.
+    Answer(Box<Ready>),
     /// To `OPTIONS *`, which asks about the gateway itself (RFC 9110 §9.3.7).
     Options,
 }
@@ -147,8 +163,13 @@ pub(crate) fn prepare(
     let Some(route) = plan.find(&view) else {
         return own(facts, Reply::Failure(Failure::NoRoute), None, body, head.len);
     };
-    if !matches!(route.destination, crate::route::Destination::Service(_)) {
-        return own(facts, Reply::Route, Some(route.clone()), body, head.len);
+    let reply = match &route.destination {
+        Destination::Service(_) => None,
+        Destination::Respond(_) => Some(Reply::Route),
+        Destination::Redirect(to) => Some(redirect(to, &head, &path, route, client)),
+    };
+    if let Some(reply) = reply {
+        return own(facts, reply, Some(route.clone()), body, head.len);
     }
     let mut image = buffers.take();
     let host = write_head(&mut image, &head, &path, route, client);
@@ -179,7 +200,30 @@ fn own(
     body: Body,
     consumed: usize,
 ) -> Prepared {
-    Prepared::Answer { facts, reply, route, body, consumed }
+    Prepared::Answer { asked: Box::new(AnsweredHere { facts, reply, route, body }), consumed }
+}
+
+/// An answer that sends the client elsewhere.
+fn redirect(
+    to: &Redirect,
+    head: &RequestHead<'_>,
+    path: &NormalPath<'_>,
+    route: &RunningRoute,
+    client: &ClientFacts,
+) -> Reply {
+    let asked = Asked {
+        scheme: if client.scheme == Scheme::Https.as_str() { Scheme::Https } else { Scheme::Http },
+        host: head.authority.map(|authority| (authority.host, authority.port)),
+        path: &rewrite_path(&route.path_filters, path),
+        query: head.target.query(),
+    };
+    match to.location(&asked) {
+        Some(location) => {
+            let fields = [b"Location: ", location.as_bytes(), b"\r\n"].concat();
+            Reply::Answer(Box::new(Ready { status: to.status, fields, body: Vec::new() }))
+        }
+        None => Reply::Failure(BadRequest::HostCount.into()),
+    }
 }
 
 impl RequestFacts {

@@ -55,7 +55,7 @@ impl Failed {
 
     /// Whether the same endpoint may be tried again: its idle connection was closed, it was not.
     pub fn is_stale_connection(self) -> bool {
-        self.reused && self.failure == Failure::Closed
+        self.reused && self.failure == Failure::Closed && self.reached != Reached::Answered
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use haechi_core::RouteName;
 use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Filter, Retry, Route, Timeouts};
+use haechi_route::config::{Action, Filter, Redirect, Retry, Route, Timeouts};
 
+use crate::own::Ready;
 use crate::service::Service;
 use crate::stats::RouteStats;
 
@@ -14,7 +15,8 @@ use crate::stats::RouteStats;
 #[derive(Debug)]
 pub(crate) enum Destination {
     Service(Rc<Service>),
-    Respond { status: u16, body: String },
+    Respond(Ready),
+    Redirect(Redirect),
 }
 
 /// What the service sees as Host.
@@ -43,7 +45,7 @@ impl FieldEdits {
 
     /// Fields that frame the message or belong to the connection are the gateway's own and can't be set, and a
     /// value with a line break would be two fields. Lowering refuses both; this is the last door.
-    fn set(&mut self, name: &str, value: &str) {
+    pub fn set(&mut self, name: &str, value: &str) {
         let known = Known::of(name);
         let own =
             known.is_hop_by_hop() || matches!(known, Known::Host | Known::ContentLength | Known::LookAlike);
@@ -83,7 +85,8 @@ impl RunningRoute {
     ) -> Option<Self> {
         let destination = match &route.action {
             Action::Service(name) => Destination::Service(service(name)?),
-            Action::Respond { status, body } => Destination::Respond { status: *status, body: body.clone() },
+            Action::Respond(respond) => Destination::Respond(Ready::new(respond)),
+            Action::Redirect(redirect) => Destination::Redirect(redirect.clone()),
         };
         let mut running = Self {
             name: route.name.clone(),

@@ -12,7 +12,7 @@ use haechi_route::config;
 
 use crate::conn::Conn;
 use crate::discover::Target;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Life};
 use crate::stats::{ServiceStats, count_class};
 
 /// A service.
@@ -92,6 +92,15 @@ impl Service {
         self.show_counts();
     }
 
+    /// Whether as many requests as allowed are in flight. Counts it.
+    pub fn is_full(&self) -> bool {
+        let full = self.stats.in_flight.get() >= u64::from(self.config.connections.in_flight);
+        if full {
+            self.stats.full.one();
+        }
+        full
+    }
+
     /// Picks an endpoint that was not tried yet and counts an attempt as begun. `repeatable` says that the
     /// request can be sent again should the endpoint fail.
     pub fn pick(
@@ -106,6 +115,7 @@ impl Service {
             if repeatable { picker.pick(now, rng, tried) } else { picker.pick_known(now, rng, tried) }?;
         let endpoint = self.endpoint(picked.address)?;
         let attempt = Some(picker.sent(picked.key, now));
+        self.stats.in_flight.one();
         Some(Picked { service: self, endpoint, key: picked.key, attempt })
     }
 
@@ -131,16 +141,29 @@ impl Service {
         granted
     }
 
-    /// Closes connections that were idle too long.
+    /// Closes connections that were idle too long, and learns from those that the service closed.
     pub fn sweep(&self, now: Instant) {
+        if self.stats.idle_connections.get() == 0 {
+            return;
+        }
         for endpoint in self.endpoints.borrow().iter() {
-            endpoint.sweep_idle(now, self.config.connections.idle_timeout, &self.stats);
+            endpoint.sweep_idle(now, &self.config.connections, &self.stats);
         }
     }
 
-    /// Every endpoint's state, and why.
-    pub fn status(&self, now: Instant) -> Vec<EndpointStatus> {
-        self.picker.borrow().status(now)
+    /// Every endpoint's state and why, and until when its idle connections are used.
+    pub fn status(&self, now: Instant) -> Vec<(EndpointStatus, String)> {
+        let status = self.picker.borrow().status(now);
+        let explain = |seen: &EndpointStatus| {
+            self.endpoint(seen.address).map_or_else(String::new, |endpoint| endpoint.explain_reuse(now))
+        };
+        status
+            .into_iter()
+            .map(|seen| {
+                let reuse = explain(&seen);
+                (seen, reuse)
+            })
+            .collect()
     }
 
     /// Acts on what the picker concluded.
@@ -191,19 +214,19 @@ impl Picked<'_> {
     }
 
     /// The answer is complete. Its connection is kept for the next request when it may be.
-    pub fn finished(mut self, connection: Option<Conn>, now: Instant) {
+    pub fn finished(mut self, connection: Option<(Conn, Life)>, now: Instant) {
         if let Some(attempt) = self.attempt.take() {
             self.service.picker.borrow_mut().finished(attempt);
         }
-        if let Some(conn) = connection {
-            let most = self.service.config.connections.idle_per_endpoint as usize;
-            self.endpoint.check_in(conn, now, most, &self.service.stats);
+        if let Some((conn, life)) = connection {
+            self.endpoint.check_in(conn, life, now, &self.service.config.connections, &self.service.stats);
         }
     }
 }
 
 impl Drop for Picked<'_> {
     fn drop(&mut self) {
+        self.service.stats.in_flight.less_one();
         if let Some(attempt) = self.attempt.take() {
             self.service.picker.borrow_mut().abandoned(attempt);
         }

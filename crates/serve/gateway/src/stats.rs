@@ -122,6 +122,14 @@ pub(crate) struct ServiceStats {
     /// Requests sent on a connection that was there already.
     pub reused: Counter,
     pub idle_connections: Counter,
+    /// Idle connections that the service closed.
+    pub closed_idle: Counter,
+    /// Attempts lost because the service closed the idle connection at that moment.
+    pub stale_attempts: Counter,
+    /// Requests in flight now.
+    pub in_flight: Counter,
+    /// Requests refused because as many as allowed were in flight.
+    pub full: Counter,
     pub ejections: Counter,
     /// Requests for which there was no endpoint.
     pub no_endpoint: Counter,

@@ -52,6 +52,8 @@ pub struct EndpointStatus {
     pub requests: u64,
     /// Of these, failed.
     pub failures: u64,
+    /// When it closes idle connections, as far as is known, and for how long they are used.
+    pub reuse: String,
     /// Mean time to an answer's head, in microseconds; the slowest that a worker sees.
     pub latency_us: u64,
 }
@@ -70,7 +72,7 @@ pub struct RouteStatus {
 }
 
 /// What one worker says of its endpoints.
-pub(crate) type WorkerStatus = Vec<(ServiceName, Vec<haechi_balance::EndpointStatus>)>;
+pub(crate) type WorkerStatus = Vec<(ServiceName, Vec<(haechi_balance::EndpointStatus, String)>)>;
 
 impl From<RouteSum> for RouteStatus {
     fn from(sum: RouteSum) -> Self {
@@ -95,15 +97,19 @@ impl Status {
     pub(crate) fn add(&mut self, worker: WorkerStatus) {
         for (service, endpoints) in worker {
             let service = self.services.entry(service).or_default();
-            for seen in endpoints {
-                service.endpoints.entry(seen.address).or_default().add(seen);
+            for (seen, reuse) in endpoints {
+                service.endpoints.entry(seen.address).or_default().add(seen, reuse);
             }
         }
     }
 }
 
 impl EndpointStatus {
-    fn add(&mut self, seen: haechi_balance::EndpointStatus) {
+    fn add(&mut self, seen: haechi_balance::EndpointStatus, reuse: String) {
+        // The one that learned the most says the most.
+        if reuse.len() > self.reuse.len() {
+            self.reuse = reuse;
+        }
         let badness = |state: &str| match state {
             "rejecting" => 3,
             "probing" => 2,

@@ -8,6 +8,7 @@ use tokio::io::AsyncWrite;
 
 use crate::client::{Client, poll_read};
 use crate::conn::Conn;
+use crate::endpoint::Life;
 use crate::failure::Failure;
 use crate::outbox::Outbox;
 use crate::prepare::Request;
@@ -17,8 +18,7 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub conn: Conn,
-    /// Whether it carried a request before.
-    pub reused: bool,
+    pub life: Life,
     /// Bytes of the image that the kernel took.
     sent: usize,
     outbox: Outbox,
@@ -31,16 +31,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub fn new(conn: Conn, reused: bool) -> Self {
-        Self {
-            conn,
-            reused,
-            sent: 0,
-            outbox: Outbox::default(),
-            broken: false,
-            streamed: false,
-            seen: (0, 0),
-        }
+    pub fn new(conn: Conn, life: Life) -> Self {
+        Self { conn, life, sent: 0, outbox: Outbox::default(), broken: false, streamed: false, seen: (0, 0) }
     }
 
     /// Whether the kernel took any byte of the request, so that the service may have seen it.

@@ -22,8 +22,9 @@ use crate::answer::{Answer, Frame};
 use crate::attempt::Attempted;
 use crate::client::Client;
 use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
-use crate::failure::{Failure, write_own};
-use crate::prepare::{Prepared, Reply, Request, RequestFacts, prepare};
+use crate::failure::Failure;
+use crate::own::{Ready, write_answer};
+use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
 use crate::record::record;
 use crate::retry::Failed;
 use crate::route::{Destination, RunningRoute};
@@ -32,14 +33,15 @@ use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
+/// A worker's buffer for heads that grew beyond this, for an answer with a large body, is not kept.
+const HEAD_KEPT: usize = 64 << 10;
+
 /// Serves one client connection to its end.
 pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
     loop {
         let then = match receive(&mut client, &worker).await {
             Received::Forward(request, route) => forward(&mut client, request, &route, &worker).await,
-            Received::Answer { facts, reply, route, body } => {
-                answer_here(&mut client, facts, &reply, route.as_deref(), body, &worker)
-            }
+            Received::Answer(asked) => answer_here(&mut client, *asked, &worker),
             Received::Refused(failure) => refuse(&mut client, failure, &worker),
             Received::Closed => return,
         };
@@ -57,12 +59,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
 /// What came of waiting for a request.
 enum Received {
     Forward(Box<Request>, Rc<RunningRoute>),
-    Answer {
-        facts: RequestFacts,
-        reply: Reply,
-        route: Option<Rc<RunningRoute>>,
-        body: Body,
-    },
+    Answer(Box<AnsweredHere>),
     Refused(Failure),
     /// The client left, or was idle for too long.
     Closed,
@@ -116,9 +113,7 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
         match prepared {
             Prepared::Incomplete => {}
             Prepared::Forward { request, route, .. } => return Received::Forward(request, route),
-            Prepared::Answer { facts, reply, route, body, .. } => {
-                return Received::Answer { facts, reply, route, body };
-            }
+            Prepared::Answer { asked, .. } => return Received::Answer(asked),
             Prepared::Refused(failure) => return Received::Refused(failure),
         }
     }
@@ -188,8 +183,10 @@ enum Won<'s> {
 impl Exchange<'_> {
     /// Attempts until one leads to an answer or no other may be made.
     async fn attempts<'s>(&mut self, service: &'s Service) -> Result<Won<'s>, Failure> {
-        let mut fresh = false;
         self.timing.attempted = self.timing.started;
+        if service.is_full() {
+            return Err(Failure::Full);
+        }
         let Some(mut picked) = self.pick(service) else {
             service.stats.no_endpoint.one();
             return Err(Failure::NoEndpoint);
@@ -200,7 +197,7 @@ impl Exchange<'_> {
             self.timing.tried.push(picked.key);
             self.timing.endpoint = Some(picked.endpoint.clone());
             self.request.address_to(&picked.endpoint.authority);
-            let failed = match self.connect(service, &picked, fresh).await {
+            let failed = match self.connect(service, &picked).await {
                 Ok(mut upstream) => match self.attempt(service, &mut picked, &mut upstream).await {
                     Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
                     Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
@@ -209,7 +206,13 @@ impl Exchange<'_> {
                         picked = next;
                         continue;
                     }
-                    Err(failed) => failed,
+                    Err(failed) => {
+                        if failed.is_stale_connection() {
+                            self.timing.stale += 1;
+                            picked.endpoint.was_closed(upstream.life, self.timing.attempted, &service.stats);
+                        }
+                        failed
+                    }
                 },
                 Err(failed) => failed,
             };
@@ -217,7 +220,6 @@ impl Exchange<'_> {
             self.timing.failed.push(FailedAttempt { endpoint, at, failure: failed.failure });
             self.witness(service, picked, failed);
             picked = self.another(service, failed).ok_or(failed.failure)?;
-            fresh |= failed.is_stale_connection();
         }
     }
 
@@ -226,10 +228,16 @@ impl Exchange<'_> {
         service.pick(self.timing.attempted, rng, &self.timing.tried, self.request.facts.idempotent)
     }
 
+    /// Whether the route allows one more attempt. One that met a closed idle connection reached nobody, and
+    /// doesn't count.
+    const fn may_try_again(&self) -> bool {
+        self.timing.attempts < self.route.retry.attempts.saturating_add(self.timing.stale)
+    }
+
     /// The endpoint of the next attempt, if there may be one.
     fn another<'s>(&mut self, service: &'s Service, failed: Failed) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
-        if self.timing.attempts >= retry.attempts || !failed.is_safe(&self.request.facts, retry) {
+        if !self.may_try_again() || !failed.is_safe(&self.request.facts, retry) {
             return None;
         }
         self.timing.attempted = self.worker.now();
@@ -251,7 +259,7 @@ impl Exchange<'_> {
     ) -> Option<Picked<'s>> {
         let retry = &self.route.retry;
         let wanted = retry.statuses.contains(&status) && self.request.facts.idempotent && replayable;
-        if !wanted || self.timing.attempts >= retry.attempts {
+        if !wanted || !self.may_try_again() {
             return None;
         }
         self.timing.attempted = self.worker.now();
@@ -283,7 +291,10 @@ impl Exchange<'_> {
             return Outcome { status, failure: Some(failure), body_bytes, then };
         }
         let keep = answer.keep_service && upstream.is_clean(self.request);
-        picked.finished(keep.then_some(upstream.conn), self.timing.first_byte);
+        if let Some(timeout) = answer.idle_timeout {
+            picked.endpoint.announced(timeout);
+        }
+        picked.finished(keep.then_some((upstream.conn, upstream.life)), self.timing.first_byte);
         let then = if answer.keep_client {
             Then::Keep
         } else if self.request.body_done {
@@ -328,21 +339,17 @@ fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
 }
 
 /// Answers a request without a service.
-fn answer_here(
-    client: &mut Client,
-    mut facts: RequestFacts,
-    reply: &Reply,
-    route: Option<&RunningRoute>,
-    mut body: Body,
-    worker: &Worker,
-) -> Then {
+fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> Then {
+    let AnsweredHere { mut facts, reply, route, mut body } = asked;
+    let route = route.as_deref();
     // A small body that is there already is passed over, so that the connection can be kept.
     let passed = skip_body(&mut body, &mut client.pending);
     let keep = passed && may_keep(&facts, worker);
-    let failure = match reply {
+    let failure = match &reply {
         Reply::Failure(failure) => Some(*failure),
-        Reply::Route | Reply::Options => None,
+        Reply::Route | Reply::Answer(_) | Reply::Options => None,
     };
+    let mut body_bytes = 0;
     let (status, then) = if let Some(failure) = failure {
         if route.is_none() {
             worker.stats.refused(failure);
@@ -352,16 +359,22 @@ fn answer_here(
     } else {
         let mut out = worker.head.borrow_mut();
         out.clear();
-        let (status, text) = match route.map(|route| &route.destination) {
-            Some(Destination::Respond { status, body }) => (*status, body.as_str()),
-            Some(Destination::Service(_)) | None => (204, ""),
+        let nothing = Ready::EMPTY;
+        let answer = match (&reply, route.map(|route| &route.destination)) {
+            (Reply::Answer(answer), _) => answer,
+            (_, Some(Destination::Respond(answer))) => answer,
+            _ => &nothing,
         };
-        write_own(&mut out, status, None, text, keep, facts.is_head);
+        body_bytes = write_answer(&mut out, answer, route.map(|route| &route.response), keep, &facts);
         let then = if keep { Then::Keep } else { Then::Linger };
-        (status, client.send(&out, worker).map_or(Then::Close, |()| then))
+        let sent = client.send(&out, worker);
+        if out.capacity() > HEAD_KEPT {
+            *out = Vec::new();
+        }
+        (answer.status, sent.map_or(Then::Close, |()| then))
     };
     let timing = Timing::new(facts.started);
-    record(worker, client, route, &facts, &Outcome { status, failure, body_bytes: 0, then }, &timing);
+    record(worker, client, route, &facts, &Outcome { status, failure, body_bytes, then }, &timing);
     worker.buffers.give(std::mem::take(&mut facts.line.bytes));
     then
 }

@@ -63,3 +63,39 @@ impl<'a> ConnectionOptions<'a> {
         Ok(())
     }
 }
+
+/// The `timeout` of a Keep-Alive value (RFC 2068 §19.7.1.1), in seconds. What can't be read says nothing.
+pub(crate) fn idle_seconds(value: &[u8]) -> Option<u32> {
+    value.split(|byte| *byte == b',').find_map(|parameter| {
+        let (name, value) = std::str::from_utf8(parameter).ok()?.split_once('=')?;
+        let value = value.trim();
+        let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        if !name.trim().eq_ignore_ascii_case("timeout") || !digits {
+            return None;
+        }
+        value.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::idle_seconds;
+
+    #[test]
+    fn a_keep_alive_timeout_is_read_and_anything_else_ignored() {
+        assert_eq!(idle_seconds(b"timeout=5"), Some(5));
+        assert_eq!(idle_seconds(b"max=100, Timeout = 15"), Some(15));
+        for other in [
+            &b""[..],
+            b"timeout",
+            b"timeout=",
+            b"timeout=+5",
+            b"timeout=5s",
+            b"max=5",
+            b"timeout=99999999999",
+            b"\xff=1",
+        ] {
+            assert_eq!(idle_seconds(other), None, "{other:?}");
+        }
+    }
+}

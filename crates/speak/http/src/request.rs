@@ -66,6 +66,10 @@ impl<'a> RequestHead<'a> {
             Ok(Status::Complete(len)) if len <= limits.head_bytes => len,
             Ok(Status::Complete(_)) => return Err(BadRequest::HeadTooLarge),
             Ok(Status::Partial) => return incomplete(start, limits).map(|()| None),
+            // Which version it is shows at the end of the line; the answer must not depend on how bytes arrive.
+            Err(httparse::Error::Version) if !start.contains(&b'\n') => {
+                return incomplete(start, limits).map(|()| None);
+            }
             Err(error) => return Err(refuse(error, start)),
         };
         let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {

@@ -2,7 +2,7 @@
 
 use httparse::{ParserConfig, Status};
 
-use crate::connection::ConnectionOptions;
+use crate::connection::{ConnectionOptions, idle_seconds};
 use crate::head::{HeadLimits, HeadSlots, Lines};
 use crate::length::content_length;
 use crate::{BadResponse, Field, Known, Nominated, Version};
@@ -35,6 +35,9 @@ pub struct ResponseHead<'a> {
     pub length: Option<u64>,
     /// Whether the service lets the connection be used again.
     pub keep_alive: bool,
+    /// After how many seconds without a request the service closes the connection, if it says so
+    /// (`Keep-Alive: timeout=n`).
+    pub idle_seconds: Option<u32>,
     /// The protocol it switches to, when Connection nominates Upgrade.
     pub upgrade: Option<&'a [u8]>,
     /// Fields to remove because Connection named them.
@@ -93,6 +96,7 @@ impl<'a> ResponseHead<'a> {
             keep_alive: framing != ResponseFraming::UntilClose
                 && !options.close
                 && (version == Version::Http11 || options.keep_alive),
+            idle_seconds: fields.idle_seconds,
             upgrade: if options.upgrade { fields.upgrade } else { None },
             nominated: options.nominated,
             len,
@@ -122,6 +126,7 @@ struct Fields<'a> {
     length: Option<u64>,
     chunked: bool,
     upgrade: Option<&'a [u8]>,
+    idle_seconds: Option<u32>,
     options: ConnectionOptions<'a>,
 }
 
@@ -143,6 +148,7 @@ impl<'a> Fields<'a> {
             Known::Connection => {
                 self.options.read(field.value).map_err(|_| BadResponse::NominatesFraming)?;
             }
+            Known::KeepAlive => self.idle_seconds = idle_seconds(field.value).or(self.idle_seconds),
             Known::Upgrade => self.upgrade = Some(field.value),
             Known::LookAlike => return Err(BadResponse::LookAlike),
             _ => {}

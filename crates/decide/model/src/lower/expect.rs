@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haechi_route::config::{Action, GatewayConfig, Route};
+use haechi_route::config::{Action, GatewayConfig, Redirect, Respond, Route};
 use haechi_route::{NoHeaders, NormalPath, RequestView, RouteTable};
 
 use super::{At, Lower};
@@ -73,11 +73,7 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
     match (becomes, found) {
         (Becomes::Route(name), Some(route)) if route.name.as_str() == name => Ok(()),
         (Becomes::Status(404), None) => Ok(()),
-        (Becomes::Status(status), Some(Route { action: Action::Respond { status: given, .. }, .. }))
-            if status == given =>
-        {
-            Ok(())
-        }
+        (Becomes::Status(wanted), Some(route)) if own_status(route) == Some(*wanted) => Ok(()),
         (wanted, found) => {
             let instead = match found {
                 None => "no route takes it (404)".to_owned(),
@@ -85,7 +81,9 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
                     Action::Service(service) => {
                         format!("route `{}` takes it, to service `{service}`", route.name)
                     }
-                    Action::Respond { status, .. } => format!("route `{}` answers it {status}", route.name),
+                    Action::Respond(Respond { status, .. }) | Action::Redirect(Redirect { status, .. }) => {
+                        format!("route `{}` answers it {status}", route.name)
+                    }
                 },
             };
             let help = match wanted {
@@ -100,5 +98,14 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
             };
             Err(Unmet { message: format!("{request}: {instead}"), help })
         }
+    }
+}
+
+/// The status that a route always answers with, where it asks no service.
+fn own_status(route: &Route) -> Option<u16> {
+    match &route.action {
+        Action::Respond(respond) => Some(respond.status),
+        Action::Redirect(redirect) => Some(redirect.status),
+        Action::Service(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! From what was typed to what it means, one file per section.
 
+mod action;
 mod admin;
 mod config;
 pub(crate) mod expect;

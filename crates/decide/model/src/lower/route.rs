@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use haechi_core::{RouteName, ServiceName};
 use haechi_route::config::{
-    Action, Filter, HostPattern, Match, Retry, Route, Service, Timeouts, ValueMatch, ValuePattern,
+    Filter, HostPattern, Match, Retry, Route, Service, Timeouts, ValueMatch, ValuePattern,
 };
 
 use haechi_yaml::Span;
@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::format::is_token;
 use crate::raw;
 
-type Services = BTreeMap<ServiceName, Service>;
+pub(super) type Services = BTreeMap<ServiceName, Service>;
 
 impl Lower<'_> {
     pub(super) fn route(&mut self, raw: &raw::Route, services: &Services, at: At<'_>) -> Option<Route> {
@@ -94,7 +94,7 @@ impl Lower<'_> {
         conditions
     }
 
-    fn header_name(&mut self, name: &str, span: Span) {
+    pub(super) fn header_name(&mut self, name: &str, span: Span) {
         if name.is_empty() || !name.bytes().all(is_token) {
             let diagnostic =
                 Diagnostic::error("bad-value", span, format!("{name:?} can't be the name of a header"));
@@ -102,37 +102,12 @@ impl Lower<'_> {
         }
     }
 
-    fn action(&mut self, raw: &raw::Route, services: &Services, at: At<'_>) -> Option<Action> {
-        match (&raw.service, &raw.respond) {
-            (Some(service), None) => {
-                self.service_named(service, services, at.key("service")).map(Action::Service)
-            }
-            (None, Some(respond)) => Some(Action::Respond {
-                status: respond.status,
-                body: respond.body.clone().unwrap_or_default(),
-            }),
-            (Some(_), Some(_)) => {
-                self.report(
-                    Diagnostic::error(
-                        "contradiction",
-                        at.key("respond").span(),
-                        "`service` and `respond` are both there",
-                    )
-                    .note(at.key("service").span(), "and here")
-                    .help("keep one of them"),
-                );
-                None
-            }
-            (None, None) => {
-                let message = format!("route `{}` doesn't say where requests go", raw.name.0);
-                let diagnostic = Diagnostic::error("missing-key", at.span(), message);
-                self.report(diagnostic.help("add `service: NAME`, or `respond: { status: 404 }`"));
-                None
-            }
-        }
-    }
-
-    fn service_named(&mut self, name: &str, services: &Services, at: At<'_>) -> Option<ServiceName> {
+    pub(super) fn service_named(
+        &mut self,
+        name: &str,
+        services: &Services,
+        at: At<'_>,
+    ) -> Option<ServiceName> {
         if let Some((name, _)) = services.get_key_value(name) {
             return Some(name.clone());
         }
@@ -268,7 +243,7 @@ impl Lower<'_> {
     }
 
     /// A path in the form in which the gateway sees requests' paths.
-    fn literal(&mut self, raw: &raw::PathText, at: At<'_>) -> String {
+    pub(super) fn literal(&mut self, raw: &raw::PathText, at: At<'_>) -> String {
         haechi_route::normal_literal(&raw.0).unwrap_or_else(|why| {
             let message = format!("{:?}: {why}", raw.0);
             let diagnostic = Diagnostic::error("bad-value", at.span(), message);
@@ -302,15 +277,16 @@ impl Lower<'_> {
     ) -> Option<Filter> {
         let raw = raw?;
         self.own_header(&raw.name, at.key("name"));
-        if raw.value.chars().any(|c| c.is_control() && c != '\t') {
-            let diagnostic = Diagnostic::error(
-                "bad-value",
-                at.key("value").span(),
-                "a header's value can't hold control characters",
-            );
+        self.header_value(&raw.value, at.key("value"));
+        Some(filter(raw.name.to_ascii_lowercase(), raw.value.clone()))
+    }
+
+    pub(super) fn header_value(&mut self, value: &str, at: At<'_>) {
+        if value.chars().any(|c| c.is_control() && c != '\t') {
+            let message = "a header's value can't hold control characters";
+            let diagnostic = Diagnostic::error("bad-value", at.span(), message);
             self.report(diagnostic.help("write it on one line"));
         }
-        Some(filter(raw.name.to_ascii_lowercase(), raw.value.clone()))
     }
 
     fn remove_header(
@@ -325,7 +301,7 @@ impl Lower<'_> {
     }
 
     /// Headers that the gateway writes itself, because they frame the message or belong to one connection.
-    fn own_header(&mut self, name: &str, at: At<'_>) {
+    pub(super) fn own_header(&mut self, name: &str, at: At<'_>) {
         const OURS: &[&str] = &[
             "connection",
             "content-length",

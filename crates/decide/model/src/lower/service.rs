@@ -195,6 +195,9 @@ impl Lower<'_> {
                 default.idle_timeout,
                 at.key("idle-timeout"),
             ),
+            lifetime: self.duration(raw.lifetime.as_ref(), default.lifetime, at.key("lifetime")),
+            requests: raw.requests.unwrap_or(default.requests),
+            in_flight: raw.in_flight.unwrap_or(default.in_flight),
         }
     }
 }

@@ -23,7 +23,8 @@ pub use config::{
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, Tls, ZuulImport};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
-    Filter, HeaderValue, Match, Respond, Retry, RewritePrefix, Route, Timeouts, ValueCondition, ValueMatch,
+    Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route, Scheme, Timeouts,
+    ValueCondition, ValueMatch,
 };
 pub use service::{
     Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, RetryBudget, Service,

@@ -4,9 +4,9 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Host, HostPattern, Method, Name, PathPattern, PathText};
+use super::{Duration, FilePath, Host, HostPattern, Method, Name, PathPattern, PathText};
 
-/// A route: what it matches, what is changed, where it goes. Exactly one of `service` and `respond`.
+/// A route: what it matches, what is changed, where it goes. Exactly one of `service`, `respond` and `redirect`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-isolated" = "route"))]
@@ -32,6 +32,8 @@ pub struct Route {
     pub service: Option<String>,
     /// Answers here instead of asking a service.
     pub respond: Option<Respond>,
+    /// Sends the client elsewhere.
+    pub redirect: Option<Redirect>,
 }
 
 /// What a request must be.
@@ -166,7 +168,46 @@ pub struct Respond {
     /// HTTP status.
     #[schemars(range(min = 200, max = 599))]
     pub status: u16,
-    /// Body, sent as `text/plain`.
+    /// What the body is.
+    #[schemars(extend("default" = "text/plain; charset=utf-8"))]
+    pub content_type: Option<String>,
+    /// Header fields of the answer.
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    /// Body.
     #[schemars(extend("default" = ""))]
     pub body: Option<String>,
+    /// A text file of at most 1 MiB that holds the body. It is read together with this file.
+    pub body_file: Option<FilePath>,
+}
+
+/// Another place, as in the Gateway API's RequestRedirect. What isn't written stays as the client had it, the query
+/// always. While scheme, host and port stay, `Location` is a path alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308. Clients may turn a POST into a GET at 301 and 302, never at 307 and 308.
+    #[schemars(range(min = 301, max = 308), extend("default" = 302))]
+    pub status: Option<u16>,
+    /// Scheme.
+    pub scheme: Option<Scheme>,
+    /// Host without port.
+    pub host: Option<Host>,
+    /// Port. Without it the scheme's own one if `scheme` is there, else the one that the client wrote.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: Option<u16>,
+    /// Puts this in place of the whole path.
+    pub path: Option<PathText>,
+    /// Puts this in place of the prefix that the route matches: `match.path` must be of the form `/a/**`.
+    pub prefix: Option<PathText>,
+}
+
+/// How a URL is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
 }

@@ -123,6 +123,15 @@ pub struct Connections {
     /// An idle one is closed after this.
     #[schemars(extend("default" = "55s"))]
     pub idle_timeout: Option<Duration>,
+    /// One that was made this long ago carries no other request; `0s` is no bound.
+    #[schemars(extend("default" = "1h"))]
+    pub lifetime: Option<Duration>,
+    /// Requests that one carries; 0 is no bound.
+    #[schemars(extend("default" = 0))]
+    pub requests: Option<u32>,
+    /// Requests in flight, and so connections in use. More are refused with 503 at once.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
+    pub in_flight: Option<u32>,
 }
 
 /// Active health checks.

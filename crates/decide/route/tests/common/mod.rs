@@ -3,7 +3,7 @@
 
 use haechi_core::RouteName;
 use haechi_route::config::{
-    Action, HostPattern, Match, PathPattern, Retry, Route, Timeouts, ValueMatch, ValuePattern,
+    Action, HostPattern, Match, PathPattern, Respond, Retry, Route, Timeouts, ValueMatch, ValuePattern,
 };
 use haechi_route::{NormalPath, RequestView};
 
@@ -21,7 +21,7 @@ pub fn route(name: &str, target: &str) -> Route {
         matches: Match { host, path: Some(PathPattern::Pattern(path.to_owned())), ..Match::default() },
         priority: 0,
         filters: Vec::new(),
-        action: Action::Respond { status: 200, body: String::new() },
+        action: Action::Respond(Respond::text(200, "")),
         timeouts: Timeouts::default(),
         retry: Retry::default(),
     }

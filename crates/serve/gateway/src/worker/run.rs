@@ -20,7 +20,9 @@ use crate::plan::Applied;
 use crate::status::WorkerStatus;
 
 /// How often idle connections to services are looked through.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+///
+/// A close is learned of this much late, at most: the shorter, the better is known when a service closes.
+const HOUSEKEEPING: Duration = Duration::from_millis(200);
 
 /// What a worker starts with.
 pub(crate) struct Setup {

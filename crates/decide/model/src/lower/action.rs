@@ -1,0 +1,175 @@
+//! What becomes of a matched request: `service`, `respond`, `redirect`.
+
+use std::io;
+
+use haechi_route::config::{Action, PathPattern, Redirect, RedirectPath, Respond, Scheme};
+
+use super::path::pattern;
+use super::route::Services;
+use super::{At, Lower};
+use crate::diagnostic::Diagnostic;
+use crate::raw;
+
+/// Bytes of a body that is read from a file. What is larger belongs into a folder that is served.
+const BODY_FILE: usize = 1 << 20;
+
+impl Lower<'_> {
+    pub(super) fn action(&mut self, raw: &raw::Route, services: &Services, at: At<'_>) -> Option<Action> {
+        let written = [
+            ("service", raw.service.is_some()),
+            ("respond", raw.respond.is_some()),
+            ("redirect", raw.redirect.is_some()),
+        ];
+        let mut written = written.iter().filter(|(_, is_there)| *is_there).map(|(key, _)| *key);
+        let Some(first) = written.next() else {
+            let message = format!("route `{}` doesn't say where requests go", raw.name.0);
+            let diagnostic = Diagnostic::error("missing-key", at.span(), message);
+            self.report(
+                diagnostic.help("add `service: NAME`, `respond: { status: 404 }` or `redirect: { … }`"),
+            );
+            return None;
+        };
+        if let Some(second) = written.next() {
+            let message = format!("`{first}` and `{second}` are both there");
+            self.report(
+                Diagnostic::error("contradiction", at.key(second).span(), message)
+                    .note(at.key(first).span(), "and here")
+                    .help("keep one of them"),
+            );
+            return None;
+        }
+        let here = at.key(first);
+        if let Some(service) = &raw.service {
+            return self.service_named(service, services, here).map(Action::Service);
+        }
+        if let Some(respond) = &raw.respond {
+            return Some(Action::Respond(self.respond(respond, here)));
+        }
+        let redirect = raw.redirect.as_ref()?;
+        self.redirect(redirect, &raw.matches, here).map(Action::Redirect)
+    }
+
+    fn respond(&mut self, raw: &raw::Respond, at: At<'_>) -> Respond {
+        let mut headers: Vec<(String, String)> = Vec::with_capacity(raw.headers.len());
+        for (name, value) in &raw.headers {
+            let here = at.key("headers").key(name);
+            self.own_header(name, here);
+            self.header_value(value, here);
+            let name = name.to_ascii_lowercase();
+            let help = match name.as_str() {
+                "content-type" => "use `content-type` beside `headers`",
+                _ if headers.iter().any(|(other, _)| *other == name) => "keep one of them",
+                _ => {
+                    headers.push((name, value.clone()));
+                    continue;
+                }
+            };
+            let message = format!("header {name} is written in two places");
+            self.report(Diagnostic::error("duplicate-key", here.key_span(), message).help(help));
+        }
+        if let Some(content_type) = &raw.content_type {
+            self.header_value(content_type, at.key("content-type"));
+        }
+        Respond {
+            status: raw.status,
+            content_type: raw.content_type.clone().unwrap_or_else(|| Respond::TEXT.to_owned()),
+            headers,
+            body: self.body(raw, at),
+        }
+    }
+
+    fn body(&mut self, raw: &raw::Respond, at: At<'_>) -> String {
+        let (key, body) = match (&raw.body, &raw.body_file) {
+            (Some(_), Some(_)) => {
+                let message = "`body` and `body-file` are both there";
+                self.report(
+                    Diagnostic::error("contradiction", at.key("body-file").span(), message)
+                        .note(at.key("body").span(), "and here")
+                        .help("keep one of them"),
+                );
+                return String::new();
+            }
+            (Some(body), None) => ("body", body.clone()),
+            (None, Some(file)) => {
+                let (path, here) = (self.path(file), at.key("body-file"));
+                if self.files.read(&path).is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+                    let message = format!("the file of the body {} is not text", path.display());
+                    let diagnostic = Diagnostic::error("bad-value", here.span(), message);
+                    self.report(diagnostic.help("a body is UTF-8; serve anything else from a folder"));
+                    return String::new();
+                }
+                let Some(text) = self.readable(&path, "the file of the body", here) else {
+                    return String::new();
+                };
+                if text.len() > BODY_FILE {
+                    let message = format!("{} is larger than 1 MiB", path.display());
+                    let diagnostic = Diagnostic::error("out-of-range", here.span(), message);
+                    self.report(diagnostic.help("a body from a file has at most 1 MiB"));
+                }
+                ("body-file", text)
+            }
+            (None, None) => return String::new(),
+        };
+        if matches!(raw.status, 204 | 205 | 304) && !body.is_empty() {
+            let message = format!("an answer {} has no body", raw.status);
+            let diagnostic = Diagnostic::error("contradiction", at.key(key).span(), message);
+            self.report(diagnostic.help("remove it, or choose another status (RFC 9110 §15)"));
+        }
+        body
+    }
+
+    fn redirect(&mut self, raw: &raw::Redirect, matches: &raw::Match, at: At<'_>) -> Option<Redirect> {
+        let status = raw.status.unwrap_or(302);
+        if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+            let message = format!("{status} doesn't send a client elsewhere");
+            let diagnostic = Diagnostic::error("out-of-range", at.key("status").span(), message);
+            self.report(diagnostic.help("write 301, 302, 303, 307 or 308"));
+            return None;
+        }
+        let path = match (&raw.path, &raw.prefix) {
+            (None, None) => RedirectPath::Keep,
+            (Some(path), None) => RedirectPath::Full(self.literal(path, at.key("path"))),
+            (None, Some(prefix)) => {
+                let to = self.literal(prefix, at.key("prefix"));
+                let Some(PathPattern::Prefix(from)) = matches.path.as_ref().map(|path| pattern(&path.0))
+                else {
+                    let message = "the route matches no prefix that could be replaced";
+                    let diagnostic = Diagnostic::error("prefix-mismatch", at.key("prefix").span(), message);
+                    self.report(diagnostic.help("match `path: /a/**`, or write `path` for the whole path"));
+                    return None;
+                };
+                let from = haechi_route::normal_literal(&from).unwrap_or(from);
+                RedirectPath::Prefix { from, to }
+            }
+            (Some(_), Some(_)) => {
+                let message = "`path` and `prefix` are both there";
+                self.report(
+                    Diagnostic::error("contradiction", at.key("prefix").span(), message)
+                        .note(at.key("path").span(), "and here")
+                        .help("keep one of them"),
+                );
+                return None;
+            }
+        };
+        let redirect = Redirect {
+            status,
+            scheme: raw.scheme.map(|scheme| match scheme {
+                raw::Scheme::Http => Scheme::Http,
+                raw::Scheme::Https => Scheme::Https,
+            }),
+            host: raw.host.as_ref().map(|host| authority_host(&host.0)),
+            port: raw.port,
+            path,
+        };
+        Some(redirect)
+    }
+}
+
+/// A host as it stands in a URL: an IPv6 address in brackets.
+fn authority_host(text: &str) -> String {
+    let lower = text.trim_end_matches('.').to_ascii_lowercase();
+    match lower.parse::<std::net::Ipv6Addr>() {
+        Ok(ip) => format!("[{ip}]"),
+        Err(_) => lower,
+    }
+}
