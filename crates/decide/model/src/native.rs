@@ -108,6 +108,8 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         body: Some(size(limits.body_bytes)),
         chunk_extra: Some(size(limits.chunk_extra_bytes as u64)),
         connections: u32::try_from(limits.connections).ok(),
+        connections_per_address: u32::try_from(limits.connections_per_address).ok(),
+        pipelined: Some(size(limits.pipelined_bytes as u64)),
         head_timeout: Some(duration(limits.head_timeout)),
         keep_alive: Some(duration(limits.keep_alive)),
     }

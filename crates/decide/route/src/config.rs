@@ -345,8 +345,13 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Bytes of a chunk's extensions, and of all trailers of a body.
     pub chunk_extra_bytes: usize,
-    /// Open client connections per listener, over all workers.
+    /// Open client connections, over all listeners and workers. Beyond it those that wait for their client for
+    /// the longest time give way.
     pub connections: usize,
+    /// Of these, from one address (IPv6: one /64); 0 is no bound.
+    pub connections_per_address: usize,
+    /// Bytes of further requests that are read ahead while one is in flight.
+    pub pipelined_bytes: usize,
     /// For a request's head to arrive, from its first byte.
     pub head_timeout: Duration,
     /// For a client connection to stay idle between requests.
@@ -362,6 +367,8 @@ impl Default for Limits {
             body_bytes: 0,
             chunk_extra_bytes: 8 << 10,
             connections: 100_000,
+            connections_per_address: 0,
+            pipelined_bytes: 64 << 10,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
         }

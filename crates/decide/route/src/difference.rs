@@ -193,6 +193,8 @@ fn of_limits(limits: &Limits) -> Fields {
         ("body", bytes(limits.body_bytes)),
         ("chunk-extra", bytes(limits.chunk_extra_bytes as u64)),
         ("connections", limits.connections.to_string()),
+        ("connections-per-address", limits.connections_per_address.to_string()),
+        ("pipelined", bytes(limits.pipelined_bytes as u64)),
         ("head-timeout", show_duration(limits.head_timeout)),
         ("keep-alive", show_duration(limits.keep_alive)),
     ]

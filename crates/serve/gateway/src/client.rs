@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use crate::conn::Conn;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
-use crate::worker::{Deadline, READ, Worker};
+use crate::worker::{Deadline, Worker};
 
 /// Bytes read and thrown away after an early answer, so that a reset does not overtake it.
 const LINGER_BYTES: usize = 1 << 20;
@@ -54,10 +54,14 @@ impl Client {
     /// Ready once the client left. What it sends meanwhile is kept for the next request. Half-closed counts as
     /// gone, as it does for nginx and Envoy: nothing tells it from a client that left.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
-        while self.pending.len() < READ {
+        let most = worker.plan.borrow().config.limits.pipelined_bytes;
+        while self.pending.len() < most {
             match ready!(self.poll_read(cx, worker)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(count) => self.pending.extend_from_slice(worker.scratch.borrow().filled(count)),
+            }
+            if self.pending.len() >= most {
+                worker.stats.limits.pipelined_bytes.one();
             }
         }
         Poll::Pending

@@ -81,10 +81,15 @@ impl Conn {
                 return false;
             }
         }
+        !self.has_unread()
+    }
+
+    /// Whether the kernel holds bytes that were not read, or the end of the stream.
+    pub fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit(); 1];
         match self.socket().peek(&mut byte) {
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            Ok(_) => false,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            Ok(_) => true,
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::metrics;
 use crate::plan::Applied;
 use crate::resolving::Resolving;
 use crate::status::Status;
-use crate::worker::{Command, NewListener, Setup, run};
+use crate::worker::{Command, NewListener, Places, Setup, run};
 
 /// How the gateway is started.
 pub struct Options {
@@ -140,6 +139,7 @@ impl Gateway {
         let empty = Arc::new(Applied::empty(Generation(0)));
         let resolving = Resolving::start(resolver)?;
         let mut rng = haechi_core::rng::from_entropy();
+        let places = Places::new();
         let mut workers = Vec::with_capacity(count);
         for index in 0..count {
             let (commands, commands_out) = mpsc::unbounded_channel();
@@ -152,6 +152,7 @@ impl Gateway {
                 resolved: resolving.resolved.clone(),
                 commands: commands_out,
                 applied: empty.clone(),
+                places: places.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 if let Err(error) = run(setup) {
@@ -256,9 +257,8 @@ impl Gateway {
                 .map_err(|source| ApplyError::Listen { name: name.clone(), source })?;
             let address =
                 sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.listen);
-            let taken = Arc::new(AtomicUsize::new(0));
             for (worker, socket) in opened.iter_mut().zip(sockets) {
-                worker.push(NewListener { name: name.clone(), socket, taken: taken.clone() });
+                worker.push(NewListener { name: name.clone(), socket });
             }
             added.push((name.clone(), listener.clone(), address));
         }

@@ -157,16 +157,22 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Heads longer than `limits.head_bytes`, or with too many fields.
+    /// Heads longer than `limits.head_bytes`.
     head_bytes,
+    /// Heads with more fields than `limits.headers`.
+    headers,
     /// Targets longer than `limits.target_bytes`.
     target_bytes,
     /// Bodies longer than `limits.body_bytes`.
     body_bytes,
     /// Chunk extensions and trailers beyond `limits.chunk_extra_bytes`.
     chunk_extra_bytes,
-    /// Moments at which accepting paused because of `limits.connections`.
+    /// Connections for which another had to give way because of `limits.connections`, or had to wait.
     connections,
+    /// Connections closed at once because of `limits.connections_per_address`.
+    connections_per_address,
+    /// Clients of which no more was read for `limits.pipelined_bytes` while a request was in flight.
+    pipelined_bytes,
     /// Heads that did not arrive within `limits.head_timeout`.
     head_timeout,
     /// Idle connections closed after `limits.keep_alive`.
@@ -199,7 +205,8 @@ impl LimitStats {
     /// Counts the limit behind a failure, if there is one.
     pub fn struck(&self, failure: Failure) {
         match failure {
-            Failure::Request(BadRequest::HeadTooLarge | BadRequest::TooManyFields) => self.head_bytes.one(),
+            Failure::Request(BadRequest::HeadTooLarge) => self.head_bytes.one(),
+            Failure::Request(BadRequest::TooManyFields) => self.headers.one(),
             Failure::Request(BadRequest::TargetTooLong) => self.target_bytes.one(),
             Failure::BodyTooLarge => self.body_bytes.one(),
             Failure::Body(BadBody::ChunkExtras) => self.chunk_extra_bytes.one(),

@@ -121,7 +121,9 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
 
 fn arm_for_head(client: &Client, worker: &Worker, begun: bool) {
     let limits = &worker.plan.borrow().config.limits;
-    client.deadline.set(worker.now() + if begun { limits.head_timeout } else { limits.keep_alive });
+    let now = worker.now();
+    let wait = if begun { limits.head_timeout } else { limits.keep_alive };
+    client.deadline.set_waiting(now + wait, now);
 }
 
 /// Reads bytes of a head. `begun` says that some were there before.
@@ -133,16 +135,23 @@ async fn read_head(client: &mut Client, worker: &Worker, begun: bool) -> Result<
                 Ok(count) => Ok(count),
             });
         }
-        if !begun && worker.closing_idle.get() {
+        let closing = worker.closing_idle.get() && !begun;
+        if !closing && client.deadline.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // More may be there that the runtime has not heard of yet: closing now would lose a request.
+        if !begun && client.conn.has_unread() {
+            arm_for_head(client, worker, begun);
+            return client.deadline.poll(cx).map(|()| Err(Received::Closed));
+        }
+        if closing || client.deadline.gave_way() {
             return Poll::Ready(Err(Received::Closed));
         }
-        client.deadline.poll(cx).map(|()| {
-            if begun {
-                return Err(Received::Refused(Failure::HeadTimeout));
-            }
-            worker.stats.limits.keep_alive.one();
-            Err(Received::Closed)
-        })
+        if begun {
+            return Poll::Ready(Err(Received::Refused(Failure::HeadTimeout)));
+        }
+        worker.stats.limits.keep_alive.one();
+        Poll::Ready(Err(Received::Closed))
     })
     .await
 }

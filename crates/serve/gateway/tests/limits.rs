@@ -3,10 +3,14 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{config, start};
+use haechi_core::{Generation, SystemClock};
+use haechi_gateway::{Gateway, Options};
 use haechi_testkit::{Client, Service};
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn limits_strike_and_are_counted() {
@@ -42,7 +46,8 @@ async fn limits_strike_and_are_counted() {
     assert!(idle.rest().await.is_empty());
     let metrics = gateway.metrics();
     for (limit, count) in [
-        ("head_bytes", 2),
+        ("head_bytes", 1),
+        ("headers", 1),
         ("target_bytes", 1),
         ("body_bytes", 2),
         ("chunk_extra_bytes", 2),
@@ -56,17 +61,143 @@ async fn limits_strike_and_are_counted() {
 }
 
 #[tokio::test]
-async fn a_full_gateway_accepts_again_when_there_is_a_place() {
+async fn when_places_run_out_the_idlest_connection_gives_way() {
+    let service = Service::text("ok").await;
+    let mut config = config(&[service.address]);
+    config.limits.connections = 2;
+    let (gateway, address) = start(config).await;
+    let (mut idlest, mut idle) = (Client::connect(address).await, Client::connect(address).await);
+    idlest.get("/").await;
+    idle.get("/").await;
+    let mut new = Client::connect(address).await;
+    assert_eq!(new.get("/").await.text(), "ok");
+    assert!(idlest.rest().await.is_empty());
+    assert_eq!(idle.get("/").await.text(), "ok");
+    assert!(gateway.metrics().contains("haechi_limit_strikes_total{limit=\"connections\"} 1\n"));
+}
+
+#[tokio::test]
+async fn connections_that_sent_nothing_or_half_a_head_give_way_too() {
     let service = Service::text("ok").await;
     let mut config = config(&[service.address]);
     config.limits.connections = 2;
     let (_gateway, address) = start(config).await;
+    let (mut silent, mut slow) = (Client::connect(address).await, Client::connect(address).await);
+    slow.send("GET / HTTP/1.1\r\nHo").await;
+    for _ in 0..10 {
+        assert_eq!(Client::connect(address).await.get("/").await.text(), "ok");
+    }
+    assert!(silent.rest().await.is_empty());
+    assert!(slow.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn connections_with_a_request_in_flight_never_give_way() {
+    let go = Arc::new(Notify::new());
+    let script = go.clone();
+    let service = Service::start(move |mut connection| {
+        let go = script.clone();
+        async move {
+            while connection.request().await.is_some() {
+                go.notified().await;
+                connection.reply("done").await;
+            }
+        }
+    })
+    .await;
+    let mut config = config(&[service.address]);
+    config.limits.connections = 2;
+    let (_gateway, address) = start(config).await;
+    let mut clients = [Client::connect(address).await, Client::connect(address).await];
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    }
+    service.wait_for(2).await;
+    let mut waiting = Client::connect(address).await;
+    waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    go.notify_one();
+    go.notify_one();
+    for client in &mut clients {
+        assert_eq!(client.response().await.unwrap().text(), "done");
+    }
+    service.wait_for(3).await;
+    go.notify_one();
+    assert_eq!(waiting.response().await.unwrap().text(), "done");
+}
+
+#[tokio::test]
+async fn a_worker_without_connections_of_its_own_gets_places_from_the_others() {
+    let service = Service::text("ok").await;
+    let mut config = config(&[service.address]);
+    config.limits.connections = 4;
+    let options = Options {
+        config,
+        generation: Generation(1),
+        workers: 3,
+        clock: SystemClock::start(),
+        subscriber: None,
+    };
+    let gateway = Gateway::start(options).await.unwrap();
+    let address = gateway.local_addrs()["web"];
+    let mut kept = Vec::new();
+    for _ in 0..60 {
+        let mut client = Client::connect(address).await;
+        assert_eq!(client.get("/").await.text(), "ok");
+        kept.push(client);
+    }
+    assert!(gateway.status().await.connections <= 4 + 3);
+}
+
+#[tokio::test]
+async fn an_address_has_as_many_connections_as_it_may_and_no_more() {
+    let service = Service::text("ok").await;
+    let mut config = config(&[service.address]);
+    config.limits.connections_per_address = 2;
+    let (gateway, address) = start(config).await;
     let (mut a, mut b) = (Client::connect(address).await, Client::connect(address).await);
     a.get("/").await;
     b.get("/").await;
-    let mut waiting = Client::connect(address).await;
-    waiting.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(Client::connect(address).await.rest().await.is_empty());
+    assert_eq!(a.get("/").await.text(), "ok");
     drop(a);
-    assert_eq!(waiting.response().await.unwrap().text(), "ok");
-    assert_eq!(b.get("/").await.text(), "ok");
+    while gateway.status().await.connections > 1 {}
+    assert_eq!(Client::connect(address).await.get("/").await.text(), "ok");
+    let metrics = gateway.metrics();
+    assert!(metrics.contains("haechi_limit_strikes_total{limit=\"connections_per_address\"} 1\n"));
+}
+
+#[tokio::test]
+async fn what_a_client_sends_ahead_is_read_up_to_a_bound_and_all_of_it_answered() {
+    let go = Arc::new(Notify::new());
+    let script = go.clone();
+    let service = Service::start(move |mut connection| {
+        let go = script.clone();
+        async move {
+            let first = connection.request().await.unwrap();
+            go.notified().await;
+            connection.reply(first.target()).await;
+            while let Some(request) = connection.request().await {
+                connection.reply(request.target()).await;
+            }
+        }
+    })
+    .await;
+    let mut config = config(&[service.address]);
+    config.limits.pipelined_bytes = 100;
+    let (gateway, address) = start(config).await;
+    let mut client = Client::connect(address).await;
+    client.send("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    service.wait_for(1).await;
+    for number in 0..20 {
+        client.send(format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    }
+    let strike = "haechi_limit_strikes_total{limit=\"pipelined_bytes\"} 1\n";
+    while !gateway.metrics().contains(strike) {
+        tokio::task::yield_now().await;
+    }
+    go.notify_one();
+    assert_eq!(client.response().await.unwrap().text(), "/first");
+    for number in 0..20 {
+        assert_eq!(client.response().await.unwrap().text(), format!("/{number}"));
+    }
 }

@@ -165,6 +165,14 @@ impl Lower<'_> {
                 at.key("chunk-extra"),
             ) as usize,
             connections: raw.connections.map_or(default.connections, |n| n as usize),
+            connections_per_address: raw
+                .connections_per_address
+                .map_or(default.connections_per_address, |n| n as usize),
+            pipelined_bytes: self.size(
+                raw.pipelined.as_ref(),
+                default.pipelined_bytes as u64,
+                at.key("pipelined"),
+            ) as usize,
             head_timeout: self.positive(
                 raw.head_timeout.as_ref(),
                 default.head_timeout,

@@ -118,9 +118,17 @@ pub struct Limits {
     /// A chunk's extensions, and all trailers of a body.
     #[schemars(extend("default" = "8KiB"))]
     pub chunk_extra: Option<Size>,
-    /// Open client connections for each listener.
+    /// Open client connections, and no more than three quarters of what the process may open. Beyond it those that
+    /// wait for their client for the longest time are closed.
     #[schemars(range(min = 1, max = 10_000_000), extend("default" = 100_000))]
     pub connections: Option<u32>,
+    /// Open connections from one address (IPv6: one /64); more are closed at once. 0 is no bound: behind another
+    /// proxy all clients have one address.
+    #[schemars(range(min = 0, max = 10_000_000), extend("default" = 0))]
+    pub connections_per_address: Option<u32>,
+    /// Requests that a client sent ahead (pipelined), read while another is in flight; the rest waits.
+    #[schemars(extend("default" = "64KiB"))]
+    pub pipelined: Option<Size>,
     /// For a request's head to arrive, from its first byte.
     #[schemars(extend("default" = "10s"))]
     pub head_timeout: Option<Duration>,

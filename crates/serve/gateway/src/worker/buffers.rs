@@ -6,7 +6,7 @@ use std::cell::RefCell;
 pub(crate) const HEADROOM: usize = 4 << 10;
 
 /// Bytes read at once, at most.
-pub(crate) const READ: usize = 64 << 10;
+const READ: usize = 64 << 10;
 
 /// Free buffers kept, at most.
 const KEPT: usize = 1024;

@@ -33,6 +33,8 @@ pub(crate) struct Deadlines {
 struct Slots {
     at: Vec<Instant>,
     struck: Vec<bool>,
+    /// Since when the connection waits for its client; [`NEVER`] while it does not.
+    waiting: Vec<Instant>,
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
@@ -51,6 +53,7 @@ impl Deadlines {
         let index = slots.free.pop().unwrap_or_else(|| {
             slots.at.push(NEVER);
             slots.struck.push(false);
+            slots.waiting.push(NEVER);
             slots.wakers.push(None);
             slots.at.len() - 1
         });
@@ -76,6 +79,31 @@ impl Deadlines {
         let next = next.max(now + FINE);
         self.next.set(next);
         next
+    }
+
+    /// Lets the deadlines of the `count` connections come that have waited for their clients for the longest time.
+    /// Returns how many there were.
+    pub fn give_way(&self, count: usize) -> usize {
+        let mut slots = self.slots.borrow_mut();
+        let mut waiting: Vec<(Instant, usize)> = slots
+            .waiting
+            .iter()
+            .enumerate()
+            .filter_map(|(index, since)| (*since != NEVER).then_some((*since, index)))
+            .collect();
+        let count = count.min(waiting.len());
+        if count < waiting.len() {
+            waiting.select_nth_unstable(count);
+        }
+        for (_, index) in &waiting[..count] {
+            slots.at[*index] = NEVER;
+            slots.waiting[*index] = NEVER;
+            slots.struck[*index] = true;
+            if let Some(waker) = slots.wakers[*index].take() {
+                waker.wake();
+            }
+        }
+        count
     }
 
     /// Wakes every task, so that it looks at what changed.
@@ -109,13 +137,27 @@ impl Deadline {
     /// Sets it, or moves it either way.
     #[inline]
     pub fn set(&self, at: Instant) {
+        self.set_waiting(at, NEVER);
+    }
+
+    /// Sets it while nothing but the client is waited for, since `since`. The connection may be told to
+    /// [give way](Deadlines::give_way) then: its deadline comes at once.
+    #[inline]
+    pub fn set_waiting(&self, at: Instant, since: Instant) {
         let mut slots = self.owner.slots.borrow_mut();
         slots.at[self.index] = at;
+        slots.waiting[self.index] = since;
         slots.struck[self.index] = false;
         if at < self.owner.next.get() {
             self.owner.next.set(at);
             self.owner.earlier.notify_one();
         }
+    }
+
+    /// Whether it came because the connection was told to give way.
+    pub fn gave_way(&self) -> bool {
+        let slots = self.owner.slots.borrow();
+        slots.struck[self.index] && slots.waiting[self.index] == NEVER
     }
 
     /// Lets it never come.
@@ -143,6 +185,7 @@ impl Drop for Deadline {
         let mut slots = self.owner.slots.borrow_mut();
         slots.at[self.index] = NEVER;
         slots.struck[self.index] = false;
+        slots.waiting[self.index] = NEVER;
         slots.wakers[self.index] = None;
         slots.free.push(self.index);
     }
@@ -170,6 +213,23 @@ mod tests {
         assert!(!struck(&early));
         deadlines.sweep(at(10));
         assert!(struck(&early) && !struck(&late));
+    }
+
+    #[test]
+    fn those_that_wait_longest_give_way_and_those_at_work_never() {
+        let deadlines = Rc::new(Deadlines::default());
+        let (busy, idle, idlest) = (deadlines.register(), deadlines.register(), deadlines.register());
+        busy.set_waiting(at(1000), at(1));
+        busy.set(at(1000));
+        idle.set_waiting(at(1000), at(3));
+        idlest.set_waiting(at(1000), at(2));
+        assert_eq!(deadlines.give_way(1), 1);
+        assert!(struck(&idlest) && !struck(&idle) && !struck(&busy));
+        assert_eq!(deadlines.give_way(5), 1);
+        assert!(struck(&idle) && idle.gave_way() && !struck(&busy));
+        assert_eq!(deadlines.give_way(5), 0);
+        idle.set(at(1000));
+        assert!(!struck(&idle), "what it waited for came");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod accept;
 mod buffers;
 mod deadline;
+mod places;
 mod run;
 
 use std::cell::{Cell, RefCell};
@@ -16,8 +17,9 @@ use haechi_core::{Clock, Directory, Instant, RouteName, WallTime};
 use haechi_stream::Subscriber;
 use tokio::sync::Notify;
 
-pub(crate) use buffers::{Buffers, READ, Scratch};
+pub(crate) use buffers::{Buffers, Scratch};
 pub(crate) use deadline::{Deadline, Deadlines};
+pub(crate) use places::Places;
 pub(crate) use run::{Command, NewListener, Setup, run};
 
 use crate::access_log::Lines;
@@ -50,6 +52,8 @@ pub(crate) struct Worker {
     pub draining: Cell<bool>,
     /// Whether idle connections are closed.
     pub closing_idle: Cell<bool>,
+    /// Of all workers, for client connections.
+    places: Arc<Places>,
     /// Open client connections.
     open: Cell<usize>,
     /// Told when the last of them is gone.
@@ -93,6 +97,7 @@ impl Worker {
             resolved: RefCell::default(),
             draining: Cell::new(false),
             closing_idle: Cell::new(false),
+            places: setup.places.clone(),
             open: Cell::new(0),
             emptied: Notify::new(),
             stats: WorkerView(setup.board.clone()),
@@ -120,10 +125,12 @@ impl Worker {
         plan.services.iter().map(|(name, service)| (name.clone(), service.status(now))).collect()
     }
 
-    /// What comes with every sweep of the deadlines: lines leave for the log, the date is read.
+    /// What comes with every sweep of the deadlines: lines leave for the log, the date is read, connections
+    /// give way to those of other workers.
     fn tick(&self, now: Instant) {
         self.date.set((now, self.clock.wall()));
         self.flush_log();
+        self.places.help(self);
     }
 
     fn flush_log(&self) {

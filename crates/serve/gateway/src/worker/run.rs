@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use haechi_core::{Clock, Instant};
@@ -12,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::Worker;
 use super::accept::accept;
+use super::{Places, Worker};
 use crate::board::Board;
 use crate::discover::Resolved;
 use crate::plan::Applied;
@@ -34,6 +33,7 @@ pub(crate) struct Setup {
     pub resolved: watch::Receiver<Arc<Resolved>>,
     pub commands: mpsc::UnboundedReceiver<Command>,
     pub applied: Arc<Applied>,
+    pub places: Arc<Places>,
 }
 
 /// A socket for a worker.
@@ -41,8 +41,6 @@ pub(crate) struct Setup {
 pub(crate) struct NewListener {
     pub name: String,
     pub socket: std::net::TcpListener,
-    /// Connections of this listener, over all workers.
-    pub taken: Arc<AtomicUsize>,
 }
 
 /// What a worker is told.
@@ -131,7 +129,7 @@ fn listen(new: NewListener, worker: &Rc<Worker>) -> Option<(String, Rc<Notify>)>
         }
     };
     let stop = Rc::new(Notify::new());
-    spawn_local(accept(listener, new.taken, worker.clone(), stop.clone()));
+    spawn_local(accept(listener, worker.clone(), stop.clone()));
     Some((new.name, stop))
 }
 

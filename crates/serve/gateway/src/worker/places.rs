@@ -1,0 +1,144 @@
+//! How many client connections there may be, and which of them give way when there are too many.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use haechi_route::config::Limits;
+use rustix::process::{Resource, getrlimit};
+
+use super::Worker;
+
+/// Of the process's descriptors, one in this many is kept for services and files: clients can't take it.
+const RESERVED: u64 = 4;
+
+/// When places run out, this share of a worker's waiting connections gives way at once, so that finding them
+/// costs little for each.
+const SHARE: usize = 64;
+
+/// The places for client connections, shared by all workers.
+#[derive(Debug)]
+pub(crate) struct Places {
+    taken: AtomicUsize,
+    /// Workers that found nobody of their own who could give way.
+    wanted: AtomicUsize,
+    by_network: Mutex<HashMap<IpAddr, usize>>,
+    /// As many as the process's descriptors allow.
+    most: usize,
+}
+
+/// A connection's place.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(super) worker: Rc<Worker>,
+    /// Counted for this network, when there is a bound for one.
+    network: Option<IpAddr>,
+}
+
+impl Places {
+    /// None is taken yet.
+    pub fn new() -> Arc<Self> {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(descriptors - descriptors / RESERVED).unwrap_or(usize::MAX);
+        let (taken, wanted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { taken, wanted, by_network: Mutex::default(), most })
+    }
+
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.taken.load(Ordering::Relaxed) >= limits.connections.min(self.most)
+    }
+
+    fn by_network(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Nothing panics while it holds this lock; if something did, the counts are still good.
+        self.by_network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a connection from `address`. Nothing when its network has as many as it may.
+    pub fn take(&self, worker: &Rc<Worker>, address: IpAddr) -> Option<Place> {
+        let bound = worker.plan.borrow().config.limits.connections_per_address;
+        let network = (bound > 0).then(|| network(address));
+        if let Some(network) = network {
+            let mut counts = self.by_network();
+            let count = counts.entry(network).or_default();
+            if *count >= bound {
+                worker.stats.limits.connections_per_address.one();
+                return None;
+            }
+            *count += 1;
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        worker.open.set(worker.open.get() + 1);
+        worker.stats.accepted.one();
+        worker.stats.connections.one();
+        Some(Place { worker: worker.clone(), network })
+    }
+
+    /// Whether there is a place, or one is about to be: connections of this worker that wait for their client
+    /// for the longest time give way. When there are none, other workers are asked.
+    pub fn make_room(&self, worker: &Worker) -> bool {
+        if !self.is_full(&worker.plan.borrow().config.limits) {
+            return true;
+        }
+        worker.stats.limits.connections.one();
+        let room = give_way(worker) > 0;
+        if !room {
+            self.wanted.store(1, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// Gives way when another worker asked for it.
+    pub fn help(&self, worker: &Worker) {
+        if self.wanted.load(Ordering::Relaxed) > 0 && give_way(worker) > 0 {
+            self.wanted.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lets the connections go that wait the longest. Returns how many.
+pub(super) fn give_way(worker: &Worker) -> usize {
+    worker.deadlines.give_way(worker.open.get() / SHARE + 1)
+}
+
+/// What counts as one address: of IPv6 the /64 that one customer gets.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let worker = &self.worker;
+        worker.places.taken.fetch_sub(1, Ordering::Relaxed);
+        if let Some(network) = self.network {
+            let mut counts = worker.places.by_network();
+            if let Some(count) = counts.get_mut(&network) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    counts.remove(&network);
+                }
+            }
+        }
+        worker.open.set(worker.open.get().saturating_sub(1));
+        worker.stats.connections.less_one();
+        if worker.open.get() == 0 {
+            worker.emptied.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn addresses_of_one_ipv6_customer_count_as_one() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+    }
+}
