@@ -322,3 +322,58 @@ async fn the_config_server_takes_new_settings_while_its_port_stays_open() {
     // A refused connection would fail the test here: the port is open all the time.
     until(&url, (200, "\"two\"")).await;
 }
+
+/// Registers an instance as a Eureka client does.
+async fn register(registry: &str, app: &str, id: &str, address: &str) -> u16 {
+    let (ip, port) = address.split_once(':').unwrap();
+    let body = serde_json::json!({ "instance": {
+        "instanceId": id, "app": app, "hostName": ip, "ipAddr": ip, "status": "UP", "vipAddress": app,
+        "port": { "$": port.parse::<u16>().unwrap(), "@enabled": "true" },
+        "dataCenterInfo": { "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn" },
+    } });
+    let url = format!("{registry}/apps/{app}");
+    let request = http().post(url).header("content-type", "application/json").body(body.to_string());
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn the_registry_takes_new_settings_and_keeps_what_is_registered() {
+    let folder = folder();
+    let (a, _a) = service("a").await;
+    let with = |registry: &str| {
+        format!(
+            "admin: {{ listen: 127.0.0.1:0 }}\nregistry: {{ {registry} }}\ngateway:\n  listeners: [{{ name: web, listen: 127.0.0.1:0 }}]\n  routes: [{{ name: all, match: {{ path: /** }}, service: a }}]\nservices:\n  a: {{ endpoints: {{ registry: A }} }}\n"
+        )
+    };
+    let file = write(&folder, &with("listen: 127.0.0.1:0"));
+    let up = Up::start(&file).await;
+    let (first, web) = (up.address("registry"), format!("{}/x", up.address("gateway web")));
+    assert_eq!(register(&format!("{first}/eureka"), "A", "one", &a).await, 204);
+    until(&web, (200, "a /x")).await;
+
+    // Under another prefix, with the state kept on disk and other rules.
+    write(
+        &folder,
+        &with(
+            "listen: 127.0.0.1:0, prefix: /discovery, self-preservation: { enabled: false }, snapshot: { path: state }, peers: { urls: [\"http://127.0.0.1:9/eureka\"] }",
+        ),
+    );
+    until(&format!("{first}/discovery/apps"), (200, "one")).await;
+    assert_eq!(get(&format!("{first}/eureka/apps")).await.0, 404);
+    assert_eq!(get(&web).await.0, 200);
+    let kept = || std::fs::read(folder.path().join("state")).unwrap_or_default();
+    while !kept().windows(5).any(|bytes| bytes == b"\"one\"") {
+        tokio::task::yield_now().await;
+    }
+
+    // On another port.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    write(&folder, &with(&format!("listen: \"{port}\"")));
+    let moved = format!("http://{port}/eureka/apps");
+    while http().get(&moved).send().await.is_err() {}
+    until(&moved, (200, "one")).await;
+    assert_eq!(get(&web).await.0, 200);
+    let status = run(&["status", "--admin", &up.address("admin")]);
+    assert!(text(&status.stdout).contains(&port.to_string()), "{}", text(&status.stdout));
+    assert!(status.status.success(), "nothing waits for the next start: {}", text(&status.stdout));
+}

@@ -95,6 +95,21 @@ impl<D: Details> Registry<D> {
         }
     }
 
+    /// Replaces the rules' numbers. What is registered stays; leases beyond a smaller limit too.
+    pub fn set_rules(&mut self, limits: Limits, policy: Policy) {
+        if policy.tick != self.policy.tick {
+            // The gap to the last tick is measured by the new length; it must not pass for a standstill.
+            self.last_tick = None;
+        }
+        self.limits = limits;
+        self.policy = policy;
+    }
+
+    /// The rules' numbers.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Takes a registration, new or again.
     ///
     /// An instance that is already here with a greater `last_dirty` stays as it is and only gets a new lease

@@ -57,13 +57,8 @@ impl Process {
 
     /// Sections that this version applies only at a start.
     pub(super) fn note_fixed(&self, old: &Lowered, new: &Lowered) {
-        let fixed = [
-            ("registry", old.registry != new.registry),
-            (
-                "gateway (its presence and its workers)",
-                old.gateway.as_ref().map(|g| g.workers) != new.gateway.as_ref().map(|g| g.workers),
-            ),
-        ];
+        let workers = |lowered: &Lowered| lowered.gateway.as_ref().map(|gateway| gateway.workers);
+        let fixed = [("gateway (its presence and its workers)", workers(old) != workers(new))];
         for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {
             let what = format!("{section}: this change takes effect at the next start");
             self.events.say("haechi", what.clone());

@@ -27,7 +27,7 @@ use haechi_gateway::Gateway;
 use haechi_model::Lowered;
 use haechi_registry::Registry;
 use haechi_route::{GatewayConfig, RouteTable};
-use haechi_stream::{Events, Subscriber};
+use haechi_stream::{Events, Publisher, Subscriber};
 use tokio::sync::{Mutex, watch as signal};
 use tokio::task::JoinHandle;
 
@@ -51,7 +51,9 @@ pub struct Process {
     clock: Arc<dyn Clock>,
     started: Instant,
     gateway: Option<Gateway>,
-    registry: Option<Registry>,
+    registry: RwLock<Option<Arc<Registry>>>,
+    /// The registry's end of the stream of facts, while no registry has it.
+    publisher: std::sync::Mutex<Option<Publisher>>,
     config: RwLock<Option<Served<ConfigServer>>>,
     admin: RwLock<Option<Served<Admin>>>,
     subscriber: Subscriber,
@@ -100,6 +102,11 @@ impl Process {
     fn config(&self) -> Option<Arc<ConfigServer>> {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         config.as_ref().map(|served| Arc::clone(&served.part))
+    }
+
+    /// The registry that runs here.
+    fn registry(&self) -> Option<Arc<Registry>> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn shown(&self) -> std::sync::RwLockReadGuard<'_, Shown> {
@@ -157,7 +164,7 @@ impl Process {
             served.part.stop();
             served.stop().await;
         }
-        if let Some(registry) = &self.registry {
+        if let Some(registry) = self.registry() {
             registry.stop().await;
         }
         let admin = self.admin.write().unwrap_or_else(PoisonError::into_inner).take();

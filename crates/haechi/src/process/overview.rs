@@ -81,7 +81,7 @@ impl Process {
     }
 
     fn registry_state(&self) -> (String, bool) {
-        let Some(registry) = &self.registry else { return Default::default() };
+        let Some(registry) = self.registry() else { return Default::default() };
         let view = registry.status();
         let mut state = format!(
             "{}, {} in the last minute",
@@ -137,7 +137,7 @@ impl Process {
 
     /// Seconds left of each lease, by instance id.
     fn leases(&self) -> BTreeMap<String, u64> {
-        let view = self.registry.as_ref().map(haechi_registry::Registry::status);
+        let view = self.registry().map(|registry| registry.status());
         let instances = view.into_iter().flat_map(|view| view.instances);
         instances.map(|i| (format!("{}/{}", i.service, i.instance), i.lease_remaining_secs)).collect()
     }

@@ -1,27 +1,36 @@
-//! Replacing the config server and the admin port while their ports stay open.
+//! New settings for the registry, the config server and the admin port while their ports stay open.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use anyhow::Context as _;
 use haechi_admin::Admin;
 use haechi_config::ConfigServer;
 use haechi_core::Clock;
 use haechi_model::Lowered;
-use haechi_model::lowered::{AdminConfig, ConfigServerConfig};
-use haechi_stream::Events;
+use haechi_model::lowered::{AdminConfig, ConfigServerConfig, RegistryConfig};
+use haechi_registry::Registry;
+use haechi_stream::{Events, Publisher};
 
 use super::served::Served;
 use super::{Process, operations, parts, state_folder};
 
 impl Process {
-    /// Replaces the config server and the admin port where their sections changed. What can't be replaced runs on,
-    /// and `new` then says what runs.
+    /// Gives parts beside the gateway new settings where their sections changed. What can't be had runs on as it
+    /// was, and `new` then says what runs.
     pub(super) async fn replace_parts(
         self: &Arc<Self>,
         old: &Lowered,
         new: &mut Lowered,
     ) -> anyhow::Result<()> {
+        if old.registry != new.registry {
+            let replaced = self.replace_registry(old.registry.as_ref(), new.registry.as_ref()).await;
+            if replaced.is_err() {
+                new.registry.clone_from(&old.registry);
+            }
+            replaced?;
+        }
         if old.config != new.config {
             let replaced = self.replace_config(new.config.as_ref()).await;
             if replaced.is_err() {
@@ -35,6 +44,45 @@ impl Process {
                 new.admin.clone_from(&old.admin);
             }
             replaced?;
+        }
+        Ok(())
+    }
+
+    /// What is registered stays, unless there is to be no registry.
+    async fn replace_registry(
+        &self,
+        old: Option<&RegistryConfig>,
+        new: Option<&RegistryConfig>,
+    ) -> anyhow::Result<()> {
+        match (self.registry(), new) {
+            (Some(registry), Some(section)) => {
+                let options = parts::registry(section)?;
+                let moves = old.map(|old| old.listen) != Some(section.listen);
+                let listener = moves.then(|| parts::bind("registry", section.listen)).transpose()?;
+                if let Some(listener) = &listener {
+                    let address = listener.local_addr()?.to_string();
+                    self.show(|shown| shown.registry = Some(address));
+                }
+                registry.change(options, listener).await;
+                self.events.say("registry", "the registry has the new settings; what is registered stays");
+            }
+            (None, Some(section)) => {
+                let (part, address) = {
+                    let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+                    start_registry(section, &mut publisher, &self.events, &self.clock)?
+                };
+                self.show(|shown| shown.registry = Some(address));
+                *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Some(part);
+            }
+            (Some(registry), None) => {
+                // Whoever took endpoints from it keeps those known last.
+                let publisher = registry.stop().await;
+                *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
+                *self.registry.write().unwrap_or_else(PoisonError::into_inner) = None;
+                self.show(|shown| shown.registry = None);
+                self.events.say("registry", "the registry has stopped, as the file has none");
+            }
+            (None, None) => {}
         }
         Ok(())
     }
@@ -87,6 +135,21 @@ impl Process {
             haechi_web::serve(listener, admin, haechi_web::Limits::default(), stopped)
         })
     }
+}
+
+/// Starts a registry, which takes the stream; answers where it listens.
+pub(super) fn start_registry(
+    section: &RegistryConfig,
+    publisher: &mut Option<Publisher>,
+    events: &Events,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<Registry>, String)> {
+    let options = parts::registry(section)?;
+    let listener = parts::bind("registry", section.listen)?;
+    let address = listener.local_addr()?.to_string();
+    let publisher = publisher.take().context("the registry can come back only with the next start")?;
+    let part = Registry::start(options, listener, publisher, events.clone(), Arc::clone(clock));
+    Ok((Arc::new(part), address))
 }
 
 /// Starts a config server, without serving it yet.

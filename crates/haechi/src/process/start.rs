@@ -8,7 +8,6 @@ use haechi_config::ConfigServer;
 use haechi_core::{Generation, SystemClock};
 use haechi_gateway::Gateway;
 use haechi_model::lowered::ZuulImport;
-use haechi_registry::Registry;
 use haechi_route::GatewayConfig;
 use haechi_stream::Events;
 use tokio::sync::{Mutex, watch as signal};
@@ -16,9 +15,9 @@ use tokio::sync::{Mutex, watch as signal};
 use super::apply::{changes, merge};
 use super::file_watch::FileWatch;
 use super::imports::Imported;
-use super::replace::{serve_config, start_config};
+use super::replace::{serve_config, start_config, start_registry};
 use super::traffic::Traffic;
-use super::{Process, Shown, Sources, last_good, parts, state_folder, watch};
+use super::{Process, Shown, Sources, last_good, state_folder, watch};
 use crate::reading::ConfigFile;
 
 impl Process {
@@ -32,12 +31,11 @@ impl Process {
 
         let stop = signal::Sender::new(false);
         let mut registry = None;
+        let mut publisher = Some(publisher);
         if let Some(section) = &lowered.registry {
-            let options = parts::registry(section)?;
-            let listener = parts::bind("registry", section.listen)?;
-            shown.registry = Some(listener.local_addr()?.to_string());
-            registry =
-                Some(Registry::start(options, listener, publisher, events.clone(), Arc::clone(&clock)));
+            let (part, address) = start_registry(section, &mut publisher, &events, &clock)?;
+            shown.registry = Some(address);
+            registry = Some(part);
         }
         let config = match &lowered.config {
             Some(section) => {
@@ -80,7 +78,8 @@ impl Process {
             clock,
             events,
             gateway,
-            registry,
+            registry: RwLock::new(registry),
+            publisher: std::sync::Mutex::new(publisher),
             config: RwLock::new(config),
             admin: RwLock::default(),
             subscriber,

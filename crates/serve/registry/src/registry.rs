@@ -1,29 +1,60 @@
 //! The registry as a whole: starting, looking, stopping.
 
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use haechi_core::Clock;
 use haechi_lease::Source;
 use haechi_stream::{Events, Publisher};
 use haechi_web::serve;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::convert;
-use crate::http::Service;
+use crate::http::Current;
 use crate::options::Options;
-use crate::peers::{self, Peers};
-use crate::shared::{Shared, State};
-use crate::state_file::{self, StateFile};
+use crate::peers::{self, Peers, Senders};
+use crate::shared::{Core, Shared, State};
+use crate::state_file;
 use crate::tasks;
 use crate::view::View;
 
 /// A running registry. Dropping it ends it without draining; call [`Registry::stop`].
 pub struct Registry {
-    shared: Arc<Shared>,
+    core: Arc<Core>,
+    current: Arc<Current>,
+    /// Held while settings change.
+    running: Mutex<Running>,
+}
+
+/// The tasks, and how to end them.
+struct Running {
+    server: Option<Server>,
+    address: Option<SocketAddr>,
+    senders: Senders,
     stop: watch::Sender<bool>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    publishing: Option<JoinHandle<Publisher>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+struct Server {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    fn start(listener: TcpListener, current: &Arc<Current>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let limits = current.shared().options.http.clone();
+        Self { stop, task: tokio::spawn(serve(listener, Arc::clone(current), limits, stopped)) }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        // A task that panicked has nothing left to finish.
+        let _ = self.task.await;
+    }
 }
 
 impl Registry {
@@ -39,73 +70,122 @@ impl Registry {
         events: Events,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let state = Arc::new(Mutex::new(State::new(options.limits.clone(), options.policy.clone())));
-        let state_file = options.state_file.as_ref().map(|path| {
-            restore(&state, &state_file::read(path, &events), &options, &*clock, &events);
-            StateFile::open(path.clone(), Arc::clone(&state), events.clone())
-        });
-        let peers = Peers::new(&options, listener.local_addr().ok(), &events);
-        let shared = Arc::new(Shared::new(options, state, state_file, peers, events, clock));
+        let state = State::new(options.limits.clone(), options.policy.clone());
+        let core = Arc::new(Core::new(state, events, clock));
+        if let Some(path) = &options.state_file {
+            restore(&core, &state_file::read(path, &core.events), &options);
+            core.keep_in(Some(path));
+        }
+        let address = listener.local_addr().ok();
+        let peers = Peers::new(&options, address, &core.events, &Peers::default());
+        let shared = Arc::new(Shared { core: Arc::clone(&core), options, peers });
+        let current = Arc::new(Current::new(Arc::clone(&shared)));
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = vec![
-            tokio::spawn(tasks::publish(Arc::clone(&shared), publisher, stopped.clone())),
-            tokio::spawn(tasks::tick(Arc::clone(&shared), stopped.clone())),
+        let publishing = tokio::spawn(tasks::publish(Arc::clone(&core), publisher, stopped.clone()));
+        let others = vec![
+            tokio::spawn(tasks::tick(Arc::clone(&core), stopped.clone())),
+            tokio::spawn(peers::sync_up(shared, stopped)),
         ];
-        tasks.extend(peers::spawn(&shared, &stopped));
-        tasks.push(tokio::spawn(peers::sync_up(Arc::clone(&shared), stopped.clone())));
-        let limits = shared.options.http.clone();
-        tasks.push(tokio::spawn(serve(
-            listener,
-            Arc::new(Service::new(Arc::clone(&shared))),
-            limits,
-            stopped,
-        )));
-        Self { shared, stop, tasks: Mutex::new(tasks) }
+        let mut senders = Senders::default();
+        senders.follow(&current);
+        let server = Some(Server::start(listener, &current));
+        let publishing = Some(publishing);
+        let running = Mutex::new(Running { server, address, senders, stop, publishing, others });
+        Self { core, current, running }
+    }
+
+    /// Takes other settings while it runs: what is registered stays, and so do connections. With a `listener`
+    /// it listens there from now on; requests on the old one are finished meanwhile.
+    ///
+    /// A new default for leases counts for whoever registers from now on. The state file that was before stays
+    /// as it is on disk.
+    pub async fn change(&self, options: Options, listener: Option<TcpListener>) {
+        let mut running = self.running.lock().await;
+        let before = self.current.shared();
+        if let Some(listener) = &listener {
+            running.address = listener.local_addr().ok();
+        }
+        self.core.state().set_rules(options.limits.clone(), options.policy.clone());
+        self.core.rules.notify_one();
+        let replaced = (options.state_file != before.options.state_file)
+            .then(|| self.core.keep_in(options.state_file.as_deref()))
+            .flatten();
+        let peers = Peers::new(&options, running.address, &self.core.events, &before.peers);
+        let shared = Arc::new(Shared { core: Arc::clone(&self.core), options, peers });
+        self.current.replace(Arc::clone(&shared));
+        let new_peers = running.senders.follow(&self.current);
+        if !new_peers.is_empty() {
+            running.others.retain(|task| !task.is_finished());
+            running.others.push(tokio::spawn(async move {
+                let limit = shared.options.sync_up_timeout;
+                // Without what they know it goes on with what it has, as at a start.
+                let _ = tokio::time::timeout(limit, peers::copy_from(&shared, &new_peers)).await;
+            }));
+        }
+        if let Some(listener) = listener {
+            let server = Server::start(listener, &self.current);
+            if let Some(old) = running.server.replace(server) {
+                tokio::spawn(old.end());
+            }
+        }
+        if let Some(file) = replaced {
+            file.close().await;
+        }
     }
 
     /// What is registered, and how the registry fares.
     pub fn status(&self) -> View {
-        View::of(&self.shared)
+        View::of(&self.current.shared())
     }
 
     /// Does at once what is done every second: evicts what is due. For tests, whose clock moves by itself.
     pub fn tick(&self) {
-        tasks::tick_once(&self.shared);
+        tasks::tick_once(&self.core);
     }
 
-    /// Accepts nothing more, finishes what is in flight, and writes the state file a last time.
-    pub async fn stop(&self) {
-        self.stop.send_replace(true);
-        let tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        for task in tasks {
+    /// Accepts nothing more, finishes what is in flight, and writes the state file a last time. Gives the stream
+    /// back for another registry, once.
+    pub async fn stop(&self) -> Option<Publisher> {
+        let mut running = self.running.lock().await;
+        running.stop.send_replace(true);
+        let server = running.server.take();
+        let senders = std::mem::take(&mut running.senders);
+        tokio::join!(
+            async {
+                if let Some(server) = server {
+                    server.end().await;
+                }
+            },
+            senders.stop()
+        );
+        for task in std::mem::take(&mut running.others) {
             // A task that panicked has nothing left to finish.
             let _ = task.await;
         }
-        if let Some(file) = &self.shared.state_file {
+        let publisher = match running.publishing.take() {
+            Some(publishing) => publishing.await.ok(),
+            None => None,
+        };
+        if let Some(file) = self.core.state_file() {
             file.close().await;
         }
+        publisher
     }
 }
 
 /// Registers what the state file holds. It must renew within its lease like everybody.
-fn restore(
-    state: &Mutex<State>,
-    instances: &[haechi_eureka::InstanceInfo],
-    options: &Options,
-    clock: &dyn Clock,
-    events: &Events,
-) {
-    let (now, wall) = (clock.now(), clock.wall());
-    let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+fn restore(core: &Core, instances: &[haechi_eureka::InstanceInfo], options: &Options) {
+    let (now, wall) = core.time();
+    let mut state = core.state();
     let mut restored = 0;
     for info in instances {
         let taken = convert::registration(info.clone(), None, options)
             .is_ok_and(|registration| state.register(registration, Source::StateFile, now, wall).is_ok());
         restored += usize::from(taken);
     }
+    drop(state);
     if restored > 0 {
-        events.say(
+        core.events.say(
             "registry",
             format!("{restored} instances restored from the state file; they must renew within their leases"),
         );

@@ -1,7 +1,9 @@
 //! What every task and every request shares: the state behind one short lock, and the operations on it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use haechi_core::{Clock, Instant, WallTime};
 use haechi_eureka::InstanceInfo;
@@ -43,49 +45,72 @@ impl Receipts {
     }
 }
 
-pub(crate) struct Shared {
-    pub options: Options,
+/// What lives as long as the registry, whatever its settings are.
+pub(crate) struct Core {
     pub clock: Arc<dyn Clock>,
     pub events: Events,
     pub listings: Listings,
     pub last_n: LastN,
-    pub peers: Peers,
-    pub state_file: Option<StateFile>,
     /// Woken when there is a new directory to publish.
     pub changed: Notify,
+    /// Woken when the rules' numbers are others.
+    pub rules: Notify,
     pub started: (Instant, WallTime),
     /// True once the peers' registrations are copied, or given up on.
     ready: watch::Sender<bool>,
     state: Arc<Mutex<State>>,
+    /// Replaced under the state's lock, so that each change is in one of two files.
+    state_file: RwLock<Option<Arc<StateFile>>>,
 }
 
-impl Shared {
-    pub fn new(
-        options: Options,
-        state: Arc<Mutex<State>>,
-        state_file: Option<StateFile>,
-        peers: Peers,
-        events: Events,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+/// The registry under its settings of now. New settings make a new one; both have the same core.
+pub(crate) struct Shared {
+    pub core: Arc<Core>,
+    pub options: Options,
+    pub peers: Peers,
+}
+
+impl Deref for Shared {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl Core {
+    pub fn new(state: State, events: Events, clock: Arc<dyn Clock>) -> Self {
         Self {
             started: (clock.now(), clock.wall()),
-            options,
             clock,
             events,
             listings: Listings::default(),
             last_n: LastN::default(),
-            peers,
-            state_file,
             changed: Notify::new(),
+            rules: Notify::new(),
             ready: watch::Sender::new(false),
-            state,
+            state: Arc::new(Mutex::new(state)),
+            state_file: RwLock::default(),
         }
     }
 
     /// The state. Held for the time of one operation, never across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where changes are kept, if they are.
+    pub fn state_file(&self) -> Option<Arc<StateFile>> {
+        self.state_file.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps changes in this file from now on, or in none. Answers the one before.
+    pub fn keep_in(&self, path: Option<&Path>) -> Option<Arc<StateFile>> {
+        // The file's thread begins with the whole state, for which it waits here: then every change that comes
+        // after this one is behind it in the queue.
+        let _state = self.state();
+        let open = |path: &Path| StateFile::open(path.into(), Arc::clone(&self.state), self.events.clone());
+        let new = path.map(|path| Arc::new(open(path)));
+        std::mem::replace(&mut *self.state_file.write().unwrap_or_else(PoisonError::into_inner), new)
     }
 
     /// From now on, readers get what is there.
@@ -103,7 +128,9 @@ impl Shared {
     pub fn time(&self) -> (Instant, WallTime) {
         (self.clock.now(), self.clock.wall())
     }
+}
 
+impl Shared {
     /// Runs a change and sees to it that the changed instance is kept on disk.
     fn change<T>(
         &self,
@@ -116,7 +143,7 @@ impl Shared {
         let (outcome, instance) = run(&mut state, now, wall);
         if state.generation() != before {
             // Queued under the lock, so that the file's order is the state's.
-            receipts.0.extend(instance.zip(self.state_file.as_ref()).and_then(|(i, file)| file.keep(i)));
+            receipts.0.extend(instance.zip(self.state_file()).and_then(|(i, file)| file.keep(i)));
             drop(state);
             self.changed.notify_one();
         }

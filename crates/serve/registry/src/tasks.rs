@@ -9,7 +9,7 @@ use haechi_stream::Publisher;
 use tokio::sync::watch;
 
 use crate::events;
-use crate::shared::Shared;
+use crate::shared::Core;
 
 /// Between two directories at least, so that many registrations at once become few directories. A single one
 /// waits for nothing.
@@ -23,37 +23,37 @@ pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Publishes a directory after each change, and weighs evidence as it comes.
+/// Publishes a directory after each change, and weighs evidence as it comes. Gives the stream back at the end.
 pub(crate) async fn publish(
-    shared: Arc<Shared>,
+    core: Arc<Core>,
     mut publisher: Publisher,
     mut stopped: watch::Receiver<bool>,
-) {
+) -> Publisher {
     let mut witnesses = true;
     tokio::select! {
-        () = told(&mut stopped) => return,
-        () = shared.ready() => {}
+        () = told(&mut stopped) => return publisher,
+        () = core.ready() => {}
     }
-    publisher.publish(shared.state().directory());
+    publisher.publish(core.state().directory());
     let pause = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(pause);
     let mut changed = false;
     loop {
         tokio::select! {
-            () = told(&mut stopped) => return,
-            () = shared.changed.notified(), if !changed => changed = true,
+            () = told(&mut stopped) => return publisher,
+            () = core.changed.notified(), if !changed => changed = true,
             () = pause.as_mut(), if changed => {
-                let began = shared.clock.now();
-                publisher.publish(shared.state().directory());
-                let took = shared.clock.now().since(began);
+                let began = core.clock.now();
+                publisher.publish(core.state().directory());
+                let took = core.clock.now().since(began);
                 pause.set(tokio::time::sleep(PUBLISH_GAP.max(took * (PUBLISH_SHARE - 1))));
                 changed = false;
             }
             seen = publisher.evidence(), if witnesses => match seen {
                 Some(seen) => {
                     // A removal waits for nothing: requests are being lost.
-                    if weigh(&shared, &seen) {
-                        publisher.publish(shared.state().directory());
+                    if weigh(&core, &seen) {
+                        publisher.publish(core.state().directory());
                     }
                 }
                 // Every consumer is gone, and none can come back.
@@ -64,12 +64,12 @@ pub(crate) async fn publish(
 }
 
 /// Weighs one observation. True if an instance was removed.
-fn weigh(shared: &Shared, seen: &Evidence) -> bool {
-    let (now, wall) = shared.time();
+fn weigh(core: &Core, seen: &Evidence) -> bool {
+    let (now, wall) = core.time();
     let verdict = {
-        let mut state = shared.state();
+        let mut state = core.state();
         let verdict = state.evidence(seen, now, wall);
-        if let (Verdict::Removed(instance), Some(file)) = (&verdict, &shared.state_file) {
+        if let (Verdict::Removed(instance), Some(file)) = (&verdict, core.state_file()) {
             // Nobody waits for an acknowledgement.
             drop(file.keep(Arc::clone(instance)));
         }
@@ -77,8 +77,8 @@ fn weigh(shared: &Shared, seen: &Evidence) -> bool {
     };
     match verdict {
         Verdict::Removed(instance) => {
-            shared.last_n.cancelled(&instance, wall);
-            shared.events.say("registry", events::removed(&instance, seen.witness));
+            core.last_n.cancelled(&instance, wall);
+            core.events.say("registry", events::removed(&instance, seen.witness));
             true
         }
         Verdict::Kept(instance, why) => {
@@ -90,22 +90,24 @@ fn weigh(shared: &Shared, seen: &Evidence) -> bool {
 }
 
 /// Lets time pass for the leases.
-pub(crate) async fn tick(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
     loop {
+        let tick = core.state().policy().tick;
         tokio::select! {
             () = told(&mut stopped) => return,
-            () = tokio::time::sleep(shared.options.policy.tick) => tick_once(&shared),
+            () = core.rules.notified() => {}
+            () = tokio::time::sleep(tick) => tick_once(&core),
         }
     }
 }
 
 /// One step of time.
-pub(crate) fn tick_once(shared: &Shared) {
-    let (now, wall) = shared.time();
+pub(crate) fn tick_once(core: &Core) {
+    let (now, wall) = core.time();
     let tick = {
-        let mut state = shared.state();
+        let mut state = core.state();
         let tick = state.tick(now, wall);
-        if let Some(file) = &shared.state_file {
+        if let Some(file) = core.state_file() {
             for evicted in &tick.evicted {
                 drop(file.keep(Arc::clone(&evicted.instance)));
             }
@@ -113,13 +115,13 @@ pub(crate) fn tick_once(shared: &Shared) {
         tick
     };
     for evicted in &tick.evicted {
-        shared.last_n.cancelled(&evicted.instance, wall);
-        shared.events.say("registry", events::evicted(&evicted.instance, evicted.unheard));
+        core.last_n.cancelled(&evicted.instance, wall);
+        core.events.say("registry", events::evicted(&evicted.instance, evicted.unheard));
     }
     if let Some(begins) = tick.holding {
-        shared.events.say("registry", events::holding(&tick.preservation, begins));
+        core.events.say("registry", events::holding(&tick.preservation, begins));
     }
     if !tick.evicted.is_empty() {
-        shared.changed.notify_one();
+        core.changed.notify_one();
     }
 }

@@ -108,7 +108,7 @@ impl View {
             silent: vitals.preservation.silent,
             tolerated: vitals.preservation.tolerated,
             peers: shared.peers.views(),
-            durable: shared.state_file.as_ref().map(crate::state_file::StateFile::is_durable),
+            durable: shared.state_file().map(|file| file.is_durable()),
         }
     }
 }

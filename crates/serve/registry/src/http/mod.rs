@@ -13,7 +13,7 @@ mod route;
 mod status;
 mod vips;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use haechi_lease::Source;
 use haechi_web::{Handler, Request, Response, answer};
@@ -62,10 +62,31 @@ impl Service {
     }
 }
 
-impl Handler for Service {
+/// Answers under the settings of the moment at which a request came.
+pub(crate) struct Current(RwLock<Arc<Service>>);
+
+impl Current {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self(RwLock::new(Arc::new(Service::new(shared))))
+    }
+
+    pub fn replace(&self, shared: Arc<Shared>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Service::new(shared));
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.service().shared)
+    }
+
+    fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Handler for Current {
     async fn handle(&self, request: Request) -> Response {
         let head_only = request.method == Method::HEAD;
-        let mut response = self.respond(&request).await;
+        let mut response = self.service().respond(&request).await;
         if head_only {
             *response.body_mut() = answer::full(bytes::Bytes::new());
         }

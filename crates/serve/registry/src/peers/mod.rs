@@ -5,8 +5,9 @@ mod sender;
 mod sync;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use haechi_core::Instant;
 use haechi_stream::Events;
@@ -15,10 +16,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use queue::Task;
-pub(crate) use sync::sync_up;
+pub(crate) use sync::{copy_from, sync_up};
 
+use crate::http::Current;
 use crate::options::Options;
-use crate::shared::Shared;
 use crate::view::{PeerView, shown_url};
 use queue::Queue;
 
@@ -27,15 +28,17 @@ pub(crate) struct Peer {
     /// Ends with a slash.
     base: Url,
     client: Client,
+    /// For connecting and for a whole exchange.
+    timeouts: (Duration, Duration),
     queue: Mutex<Queue>,
-    queue_limit: usize,
+    queue_limit: AtomicUsize,
     wake: Notify,
     available: AtomicBool,
 }
 
 impl Peer {
     fn push(&self, task: Task, now: Instant) {
-        self.queue().push(task, self.queue_limit, now);
+        self.queue().push(task, self.queue_limit.load(Ordering::Relaxed), now);
         self.wake.notify_one();
     }
 
@@ -50,20 +53,28 @@ pub(crate) struct Peers(Vec<Arc<Peer>>);
 
 impl Peers {
     /// The peers of the options, without this registry itself: peering with oneself brings cancelled
-    /// instances back.
-    pub fn new(options: &Options, listener: Option<SocketAddr>, events: &Events) -> Self {
+    /// instances back. One that was a peer before keeps what waits for it.
+    pub fn new(options: &Options, listener: Option<SocketAddr>, events: &Events, before: &Self) -> Self {
         let mut peers = Vec::new();
+        let timeouts = (options.peer_connect_timeout, options.peer_timeout);
         for url in &options.peers {
             let base = with_slash(url);
             if is_own(&base, options.own_url.as_ref().map(with_slash).as_ref(), listener) {
                 continue;
             }
-            match client(options.peer_connect_timeout, options.peer_timeout) {
+            let known = before.0.iter().find(|peer| peer.base == base && peer.timeouts == timeouts);
+            if let Some(peer) = known {
+                peer.queue_limit.store(options.peer_queue, Ordering::Relaxed);
+                peers.push(Arc::clone(peer));
+                continue;
+            }
+            match client(timeouts.0, timeouts.1) {
                 Ok(client) => peers.push(Arc::new(Peer {
                     base,
                     client,
+                    timeouts,
                     queue: Mutex::default(),
-                    queue_limit: options.peer_queue,
+                    queue_limit: AtomicUsize::new(options.peer_queue),
                     wake: Notify::new(),
                     available: AtomicBool::new(false),
                 })),
@@ -96,12 +107,42 @@ impl Peers {
     }
 }
 
-/// Starts a sender for each peer.
-pub(crate) fn spawn(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-    let senders = shared.peers.0.iter();
-    senders
-        .map(|peer| tokio::spawn(sender::run(Arc::clone(shared), Arc::clone(peer), stopped.clone())))
-        .collect()
+/// The tasks that send to peers.
+#[derive(Default)]
+pub(crate) struct Senders(Vec<(Arc<Peer>, watch::Sender<bool>, JoinHandle<()>)>);
+
+impl Senders {
+    /// Starts senders for new peers, ends those of peers that are none any more, and answers the new ones. What
+    /// waits for a peer that goes is still sent, if it takes it.
+    pub fn follow(&mut self, current: &Arc<Current>) -> Vec<Arc<Peer>> {
+        let wanted = &current.shared().peers.0;
+        self.0.retain(|(peer, stop, _)| {
+            let stays = wanted.iter().any(|wanted| Arc::ptr_eq(wanted, peer));
+            if !stays {
+                stop.send_replace(true);
+            }
+            stays
+        });
+        let is_new = |peer: &&Arc<Peer>| !self.0.iter().any(|(known, ..)| Arc::ptr_eq(known, peer));
+        let new: Vec<_> = wanted.iter().filter(is_new).cloned().collect();
+        for peer in &new {
+            let (stop, stopped) = watch::channel(false);
+            let task = tokio::spawn(sender::run(Arc::clone(current), Arc::clone(peer), stopped));
+            self.0.push((Arc::clone(peer), stop, task));
+        }
+        new
+    }
+
+    /// Sends what waits, as far as the peers take it, and ends.
+    pub async fn stop(self) {
+        for (_, stop, _) in &self.0 {
+            stop.send_replace(true);
+        }
+        for (.., task) in self.0 {
+            // A task that panicked has nothing left to finish.
+            let _ = task.await;
+        }
+    }
 }
 
 fn with_slash(url: &Url) -> Url {

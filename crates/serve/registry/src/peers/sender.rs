@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::queue::Task;
 use super::{Peer, sync};
+use crate::http::Current;
 use crate::shared::{Receipts, Shared};
 use crate::tasks::told;
 use crate::view::shown_url;
@@ -33,8 +34,7 @@ enum Sent {
 }
 
 /// Sends what waits; when `stopped`, until nothing waits any more or the peer doesn't take it.
-pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch::Receiver<bool>) {
-    let (batch, delay) = (shared.options.peer_batch.max(1), shared.options.peer_batch_delay);
+pub(crate) async fn run(current: Arc<Current>, peer: Arc<Peer>, mut stopped: watch::Receiver<bool>) {
     let mut failures = 0;
     loop {
         if peer.queue().len() == 0 {
@@ -43,6 +43,8 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>, mut stopped: watch
                 () = peer.wake.notified() => {}
             }
         }
+        let shared = current.shared();
+        let (batch, delay) = (shared.options.peer_batch.max(1), shared.options.peer_batch_delay);
         if peer.queue().len() < batch {
             tokio::time::sleep(delay).await;
         }

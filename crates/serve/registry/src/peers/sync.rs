@@ -35,7 +35,7 @@ pub(crate) async fn sync_up(shared: Arc<Shared>, mut stopped: watch::Receiver<bo
     let limit = shared.options.sync_up_timeout;
     tokio::select! {
         () = told(&mut stopped) => {}
-        copied = tokio::time::timeout(limit, from_any(&shared)) => {
+        copied = tokio::time::timeout(limit, copy_from(&shared, &shared.peers.0)) => {
             if copied.is_err() {
                 shared.events.say("registry", "no peer told in time what it knows; starting without");
             }
@@ -44,8 +44,9 @@ pub(crate) async fn sync_up(shared: Arc<Shared>, mut stopped: watch::Receiver<bo
     shared.open();
 }
 
-async fn from_any(shared: &Shared) {
-    for peer in &shared.peers.0 {
+/// Copies the registrations of the first of these that answers.
+pub(crate) async fn copy_from(shared: &Shared, peers: &[Arc<Peer>]) {
+    for peer in peers {
         match from(shared, peer).await {
             Ok(copied) => {
                 peer.available.store(true, Ordering::Relaxed);
