@@ -193,8 +193,15 @@ impl Exchange<'_> {
                     return self.send(&out).map(|()| Some(Attempted::Switched(rest)));
                 }
                 Begun::Final(mut answer, used) => {
-                    picked.answered(self.timing.first_byte, answer.status);
                     let replayable = arrival.interims == 0 && upstream.can_replay();
+                    // Some services say 408 to a connection that they think forgotten. One that crosses the
+                    // request on its way is a close, and no answer (RFC 9110 §15.5.9).
+                    let stale = answer.status == 408 && upstream.life.was_idle() && !answer.keep_service;
+                    if stale && replayable && self.request.facts.idempotent {
+                        arrival.began = false;
+                        return Err(Failure::Closed);
+                    }
+                    picked.answered(self.timing.first_byte, answer.status);
                     if let Some(next) = self.instead_of(service, answer.status, replayable) {
                         return Ok(Some(Attempted::Unwanted(next)));
                     }
