@@ -15,6 +15,7 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
     let listeners = config.listeners.iter().map(|(name, listener)| raw::Listener {
         name: raw::Name(name.clone()),
         listen: raw::SocketAddress(listener.listen.to_string()),
+        http2: Some(listener.http2),
         tls: None,
     });
     raw::File {
@@ -112,6 +113,11 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         pipelined: Some(size(limits.pipelined_bytes as u64)),
         head_timeout: Some(duration(limits.head_timeout)),
         keep_alive: Some(duration(limits.keep_alive)),
+        http2_streams: Some(limits.http2_streams),
+        http2_window: Some(size(limits.http2_window.into())),
+        http2_connection_window: Some(size(limits.http2_connection_window.into())),
+        http2_control_frames: Some(limits.http2_control_frames),
+        http2_resets: Some(limits.http2_resets),
     }
 }
 
@@ -282,6 +288,11 @@ fn service(service: &route::Service) -> raw::Service {
             lifetime: Some(duration(service.connections.lifetime)),
             requests: Some(service.connections.requests),
             in_flight: Some(service.connections.in_flight),
+        }),
+        protocol: Some(match service.protocol {
+            route::Protocol::Auto => raw::Protocol::Auto,
+            route::Protocol::Http1 => raw::Protocol::Http1,
+            route::Protocol::Http2 => raw::Protocol::H2,
         }),
         health: None,
     }

@@ -34,6 +34,8 @@ pub struct GatewayConfig {
 pub struct Listener {
     /// Address and port; port 0 lets the system choose (tests).
     pub listen: SocketAddr,
+    /// Whether clients may speak HTTP/2.
+    pub http2: bool,
 }
 
 /// A route: what it matches, what is changed, where it goes.
@@ -210,6 +212,20 @@ pub struct Service {
     pub retry_budget: RetryBudget,
     /// Bounds on connections.
     pub connections: Connections,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// What a service speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over TLS what the service prefers, in the clear HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, known beforehand.
+    Http2,
 }
 
 /// Where endpoints come from.
@@ -356,6 +372,16 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// For a client connection to stay idle between requests.
     pub keep_alive: Duration,
+    /// Streams of an HTTP/2 connection at once.
+    pub http2_streams: u32,
+    /// Bytes of a stream's body that its peer may send ahead.
+    pub http2_window: u32,
+    /// The same for all streams of a connection together.
+    pub http2_connection_window: u32,
+    /// HTTP/2 frames that carry nothing, within ten seconds and beyond what real work brings with it.
+    pub http2_control_frames: u32,
+    /// Streams that a client may reset within ten seconds.
+    pub http2_resets: u32,
 }
 
 impl Default for Limits {
@@ -371,6 +397,11 @@ impl Default for Limits {
             pipelined_bytes: 64 << 10,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
+            http2_streams: 128,
+            http2_window: 256 << 10,
+            http2_connection_window: 1 << 20,
+            http2_control_frames: 10_000,
+            http2_resets: 1_000,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Redirect, RedirectPath,
-    Respond, Route, Service,
+    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Protocol, Redirect,
+    RedirectPath, Respond, Route, Service,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -61,7 +61,10 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
     let mut changes = Vec::new();
     let listeners = |config: &GatewayConfig| {
         let one = |(name, listener): (&String, &crate::config::Listener)| {
-            (format!("listener {name}"), vec![("listen", listener.listen.to_string())])
+            (
+                format!("listener {name}"),
+                vec![("listen", listener.listen.to_string()), ("http2", listener.http2.to_string())],
+            )
         };
         config.listeners.iter().map(one).collect()
     };
@@ -156,7 +159,7 @@ fn of_route(route: &Route) -> Fields {
 }
 
 fn of_service(service: &Service) -> Fields {
-    let Service { endpoints, balance, ejection, retry_budget, connections } = service;
+    let Service { endpoints, balance, ejection, retry_budget, connections, protocol } = service;
     vec![
         ("endpoints", endpoints_words(endpoints)),
         ("balance", balance_words(*balance).to_owned()),
@@ -172,6 +175,7 @@ fn of_service(service: &Service) -> Fields {
         ("connections.lifetime", show_duration(connections.lifetime)),
         ("connections.requests", connections.requests.to_string()),
         ("connections.in-flight", connections.in_flight.to_string()),
+        ("protocol", protocol_words(*protocol).to_owned()),
     ]
 }
 
@@ -197,7 +201,20 @@ fn of_limits(limits: &Limits) -> Fields {
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
         ("head-timeout", show_duration(limits.head_timeout)),
         ("keep-alive", show_duration(limits.keep_alive)),
+        ("http2-streams", limits.http2_streams.to_string()),
+        ("http2-window", bytes(limits.http2_window.into())),
+        ("http2-connection-window", bytes(limits.http2_connection_window.into())),
+        ("http2-control-frames", limits.http2_control_frames.to_string()),
+        ("http2-resets", limits.http2_resets.to_string()),
     ]
+}
+
+const fn protocol_words(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Auto => "auto",
+        Protocol::Http1 => "http1",
+        Protocol::Http2 => "h2",
+    }
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {

@@ -26,6 +26,7 @@ fn service(weights: &[u16]) -> Service {
         ejection: Ejection::default(),
         retry_budget: RetryBudget::default(),
         connections: Connections::default(),
+        protocol: haechi_route::config::Protocol::default(),
     }
 }
 
@@ -35,7 +36,9 @@ fn to(service: &str, route: Route) -> Route {
 
 fn config() -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config.listeners.insert("web".to_owned(), Listener { listen: "127.0.0.1:8080".parse().unwrap() });
+    config
+        .listeners
+        .insert("web".to_owned(), Listener { listen: "127.0.0.1:8080".parse().unwrap(), http2: true });
     config.routes = vec![to("app", route("hello", "/hello/**")), to("app", route("all", "/**"))];
     config.services.insert(name("app"), service(&[100]));
     config

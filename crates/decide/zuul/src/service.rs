@@ -21,6 +21,7 @@ pub(crate) fn of_endpoints(endpoints: Endpoints) -> Service {
         ejection: Ejection::default(),
         retry_budget: RetryBudget::default(),
         connections: Connections::default(),
+        protocol: haechi_route::config::Protocol::default(),
     }
 }
 

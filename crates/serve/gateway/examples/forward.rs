@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<Vec<_>, std::net::AddrParseError>>()?;
     let name = ServiceName::new("app")?;
     let config = GatewayConfig {
-        listeners: [("web".to_owned(), Listener { listen })].into(),
+        listeners: [("web".to_owned(), Listener { listen, http2: true })].into(),
         services: [(
             name.clone(),
             Service {
@@ -32,6 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ejection: Ejection::default(),
                 retry_budget: RetryBudget::default(),
                 connections: Connections::default(),
+                protocol: haechi_route::config::Protocol::default(),
             },
         )]
         .into(),

@@ -97,7 +97,10 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         _ if facts.version == Version::Http11 => Frame::Chunked,
         _ => Frame::UntilClose,
     };
-    let body = Body::of_response(head.framing, RESPONSE_EXTRAS);
+    let mut body = Body::of_response(head.framing, RESPONSE_EXTRAS);
+    if facts.takes_trailers && frame == Frame::Chunked {
+        body.keep_trailers();
+    }
     let answer = Answer {
         status: head.status,
         done: body.is_empty(),
@@ -152,7 +155,13 @@ impl Answer {
 
     /// Reads the body on from `input` and writes it, framed for the client, to `out`. Returns how many bytes of
     /// the input belong to it.
-    pub fn read_framed(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, Failure> {
+    /// The trailers behind it are those that `edits` leaves.
+    pub fn read_framed(
+        &mut self,
+        input: &[u8],
+        edits: &FieldEdits,
+        out: &mut Vec<u8>,
+    ) -> Result<usize, Failure> {
         let mut taken = 0;
         while !self.done && taken < input.len() {
             let piece = self.body.read(&input[taken..]).map_err(Failure::ResponseBody)?;
@@ -165,7 +174,7 @@ impl Answer {
             }
         }
         if taken > 0 && self.done && self.frame == Frame::Chunked {
-            write_last_chunk(out);
+            write_last_chunk(out, &edits.kept_trailers(self.body.trailers()));
         }
         Ok(taken)
     }
@@ -177,7 +186,7 @@ impl Answer {
         }
         self.done = true;
         if self.frame == Frame::Chunked {
-            write_last_chunk(out);
+            write_last_chunk(out, b"");
         }
         true
     }

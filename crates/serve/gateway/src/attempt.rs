@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
+use haechi_route::config::Protocol;
 use tokio::net::TcpStream;
 
 use crate::answer::{self, Answer, Begun, Context, Frame};
@@ -33,6 +34,9 @@ pub(crate) enum Attempted<'s> {
 impl Exchange<'_> {
     /// A connection to the endpoint: the one used last, or a new one.
     pub async fn connect(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Upstream, Failed> {
+        if service.config.protocol == Protocol::Http2 {
+            return Box::pin(self.connect_h2(service, picked)).await;
+        }
         let repeatable = self.request.facts.idempotent && self.route.retry.idempotent;
         // After one closed connection the next is a new one: the others may be closed as well.
         if self.timing.stale == 0
@@ -50,6 +54,48 @@ impl Exchange<'_> {
         let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
         self.timing.connected = self.worker.now();
         Ok(Upstream::new(conn, Life::new(self.timing.connected)))
+    }
+
+    /// A stream on a connection that other requests use too, or on a new one.
+    async fn connect_h2(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Upstream, Failed> {
+        let pool = &picked.endpoint.h2;
+        let most = service.config.connections.idle_per_endpoint as usize;
+        self.arm(self.timing.attempted, self.route.timeouts.connect);
+        let _turn = loop {
+            if self.timing.stale == 0
+                && let Some(stream) = pool.check_out(most)
+            {
+                service.stats.reused.one();
+                self.timing.connected = self.worker.now();
+                let life = Life::shared(self.timing.connected);
+                return Ok(Upstream::new(Conn::H2Out(Box::new(stream)), life));
+            }
+            if let Some(turn) = pool.turn() {
+                break turn;
+            }
+            self.in_time(pool.wait()).await.map_err(Failed::to_connect)?;
+        };
+        service.stats.connects.one();
+        let stream = self.open(picked).await.map_err(Failed::to_connect)?;
+        let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        let limits = self.worker.plan.borrow().config.limits.clone();
+        let opened = pool.open(conn, false, &limits, self.worker.clock());
+        let opened = self.in_time(opened).await.map_err(Failed::to_connect)?;
+        let stream = opened.map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        self.timing.connected = self.worker.now();
+        Ok(Upstream::new(Conn::H2Out(Box::new(stream)), Life::new(self.timing.connected)))
+    }
+
+    /// Waits for something within the deadline for the connection.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            self.client.deadline.poll(cx).map(|()| Err(self.struck(Failure::ConnectTimeout)))
+        })
+        .await
     }
 
     async fn open(&mut self, picked: &Picked<'_>) -> Result<TcpStream, Failure> {
@@ -85,8 +131,12 @@ impl Exchange<'_> {
                 Ok(None) => {}
                 Ok(Some(attempted)) => return Ok(attempted),
                 Err(failure) => {
+                    if failure == Failure::FirstByteTimeout {
+                        upstream.conn.retire();
+                    }
                     let reached = match (arrival.began, upstream.touched()) {
                         (true, _) => Reached::Answered,
+                        (false, _) if upstream.conn.is_unprocessed() => Reached::Nothing,
                         (false, true) => Reached::Sent,
                         (false, false) => Reached::Nothing,
                     };
@@ -208,7 +258,7 @@ impl Exchange<'_> {
                     let body = &input[used..];
                     let (taken, there) = match answer.frame {
                         Frame::Plain => (answer.read_plain(body), body.len()),
-                        _ => (answer.read_framed(body, &mut out)?, body.len()),
+                        _ => (answer.read_framed(body, &self.route.response, &mut out)?, body.len()),
                     };
                     // What follows the answer was asked for by nobody. Such a connection is not used again.
                     answer.keep_service &= taken == there;

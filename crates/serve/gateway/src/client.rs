@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ pub(crate) struct Client {
     /// Bytes of an answer that the client doesn't take yet.
     pub outbox: Outbox,
     pub deadline: Deadline,
-    pub facts: ClientFacts,
+    pub facts: Rc<ClientFacts>,
+    /// Whether the connection may still turn out to speak HTTP/2: nothing came yet, and the listener allows it.
+    pub may_open_http2: bool,
 }
 
 impl Client {

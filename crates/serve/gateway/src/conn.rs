@@ -1,4 +1,5 @@
-//! A byte stream to a peer: TCP, a Unix socket, or TLS over TCP.
+//! A byte stream to a peer: TCP, a Unix socket, TLS over TCP, or one stream of an HTTP/2 connection, which reads
+//! and writes HTTP/1.1 like the others.
 //!
 //! The engine reads and writes through it without asking which one it is. Only what must know asks: `splice`
 //! works between plain sockets alone.
@@ -14,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use crate::h2::{Inbound, Outbound};
+
 /// A connection.
 #[derive(Debug)]
 #[expect(dead_code, reason = "listeners and services that use TLS and Unix sockets come next")]
@@ -22,6 +25,10 @@ pub(crate) enum Conn {
     Unix(UnixStream),
     /// Boxed: it is many times larger than a socket, and most connections of a gateway are plain.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A client's stream.
+    H2In(Box<Inbound>),
+    /// A stream to a service.
+    H2Out(Box<Outbound>),
 }
 
 impl Conn {
@@ -35,6 +42,11 @@ impl Conn {
     /// Reads into `area`. Returns how many bytes came; 0 at the end of the stream.
     #[inline]
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, area: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::H2In(stream) => return stream.poll_fill(cx, area),
+            Self::H2Out(stream) => return stream.poll_fill(cx, area),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => {}
+        }
         let mut buffer = ReadBuf::new(area);
         ready!(Pin::new(self).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
@@ -55,6 +67,8 @@ impl Conn {
                     Poll::Pending => Ok(0),
                 }
             }
+            Self::H2In(stream) => now(stream.poll_send(None, data)),
+            Self::H2Out(stream) => now(stream.poll_send(None, data)),
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -66,7 +80,7 @@ impl Conn {
     #[inline]
     pub fn holds_output(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tcp(_) | Self::Unix(_) | Self::H2In(_) | Self::H2Out(_) => false,
             Self::Tls(stream) => stream.get_ref().1.wants_write(),
         }
     }
@@ -87,9 +101,10 @@ impl Conn {
     /// Whether the kernel holds bytes that were not read, or the end of the stream.
     pub fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit(); 1];
-        match self.socket().peek(&mut byte) {
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-            Ok(_) => true,
+        match self.socket().map(|socket| socket.peek(&mut byte)) {
+            Some(Err(error)) => error.kind() != io::ErrorKind::WouldBlock,
+            // A stream carries one request and is never asked.
+            Some(Ok(_)) | None => true,
         }
     }
 
@@ -100,23 +115,47 @@ impl Conn {
             Self::Tcp(stream) => stream.poll_read_ready(&mut cx).is_pending(),
             Self::Unix(stream) => stream.poll_read_ready(&mut cx).is_pending(),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(&mut cx).is_pending(),
+            Self::H2In(_) | Self::H2Out(_) => false,
         }
     }
 
-    /// Turns the close into a reset, so that the peer can't take what it got for whole.
+    /// Turns the close into a reset, so that the peer can't take what it got for whole. A stream that is not
+    /// whole is always reset.
     pub fn reset(self) {
-        if let Err(error) = self.socket().set_linger(Some(Duration::ZERO)) {
+        let linger = self.socket().map(|socket| socket.set_linger(Some(Duration::ZERO)));
+        if let Some(Err(error)) = linger {
             tracing::debug!(%error, "could not reset a connection");
         }
     }
 
-    /// The socket below.
-    pub fn socket(&self) -> SockRef<'_> {
-        match self {
+    /// The socket below; a stream has none of its own.
+    pub fn socket(&self) -> Option<SockRef<'_>> {
+        Some(match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
+            Self::H2In(_) | Self::H2Out(_) => return None,
+        })
+    }
+
+    /// Whether the peer said that it did not begin to process the request (RFC 9113 §8.7).
+    pub const fn is_unprocessed(&self) -> bool {
+        matches!(self, Self::H2Out(stream) if stream.is_unprocessed())
+    }
+
+    /// Lets no other request share this one's connection.
+    pub fn retire(&self) {
+        if let Self::H2Out(stream) = self {
+            stream.retire();
         }
+    }
+}
+
+/// What was written without waiting.
+fn now(written: Poll<io::Result<usize>>) -> io::Result<usize> {
+    match written {
+        Poll::Ready(written) => written,
+        Poll::Pending => Ok(0),
     }
 }
 
@@ -131,6 +170,11 @@ impl AsyncRead for Conn {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            stream @ (Self::H2In(_) | Self::H2Out(_)) => {
+                let count = ready!(stream.poll_fill(cx, buffer.initialize_unfilled()))?;
+                buffer.advance(count);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -142,13 +186,15 @@ impl AsyncWrite for Conn {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, data),
+            Self::H2In(stream) => stream.poll_send(Some(cx), data),
+            Self::H2Out(stream) => stream.poll_send(Some(cx), data),
         }
     }
 
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::H2In(_) | Self::H2Out(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
@@ -158,6 +204,14 @@ impl AsyncWrite for Conn {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::H2In(stream) => {
+                stream.shutdown();
+                Poll::Ready(Ok(()))
+            }
+            Self::H2Out(stream) => {
+                stream.shutdown();
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }

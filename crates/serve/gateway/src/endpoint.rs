@@ -10,6 +10,7 @@ use haechi_guard::Reuse;
 use haechi_route::config::Connections;
 
 use crate::conn::Conn;
+use crate::h2::Pool;
 use crate::stats::ServiceStats;
 
 /// An endpoint.
@@ -26,6 +27,8 @@ pub(crate) struct Endpoint {
     reuse: RefCell<Reuse>,
     /// When the idle connections were last looked through: those that are left were silent then.
     swept: Cell<Instant>,
+    /// Connections that many requests share, to a service that speaks HTTP/2.
+    pub h2: Pool,
     /// Whether it is ejected or left the service: no connection is kept then.
     pub closed: Cell<bool>,
 }
@@ -53,6 +56,11 @@ impl Life {
         Self { made, requests: 0, idle: None }
     }
 
+    /// That of a connection which carries other requests too.
+    pub const fn shared(now: Instant) -> Self {
+        Self { made: now, requests: 0, idle: Some(Duration::ZERO) }
+    }
+
     /// Whether it waited for the request that it carries.
     pub const fn was_idle(self) -> bool {
         self.idle.is_some()
@@ -74,6 +82,7 @@ impl Endpoint {
             idle: RefCell::default(),
             reuse: RefCell::default(),
             swept: Cell::new(Instant::ZERO),
+            h2: Pool::default(),
             closed: Cell::new(false),
         }
     }
@@ -122,6 +131,7 @@ impl Endpoint {
     /// Closes all idle connections, and keeps no other from now on.
     pub fn close(&self, service: &ServiceStats) {
         self.closed.set(true);
+        self.h2.close();
         for _ in self.idle.borrow_mut().drain(..) {
             service.idle_connections.less_one();
         }
@@ -129,6 +139,7 @@ impl Endpoint {
 
     /// Closes connections that were idle too long, or that the service closed.
     pub fn sweep_idle(&self, now: Instant, bounds: &Connections, service: &ServiceStats) {
+        self.h2.sweep(now, bounds.idle_timeout);
         let mut connections = self.idle.borrow_mut();
         let before = connections.len();
         connections.retain_mut(|idle| {

@@ -240,7 +240,10 @@ impl Gateway {
         state: &mut State,
         config: &GatewayConfig,
     ) -> Result<(Vec<String>, Vec<Vec<NewListener>>), ApplyError> {
-        let stays = |name: &String, open: &Listener| config.listeners.get(name) == Some(open);
+        // Only another address needs another socket; the rest is read with each connection.
+        let stays = |name: &String, open: &Listener| {
+            config.listeners.get(name).is_some_and(|new| new.listen == open.listen)
+        };
         let closed: Vec<String> = state
             .listeners
             .iter()
@@ -250,7 +253,7 @@ impl Gateway {
         let mut opened: Vec<Vec<NewListener>> = self.workers.iter().map(|_| Vec::new()).collect();
         let mut added = Vec::new();
         for (name, listener) in &config.listeners {
-            if state.listeners.get(name).is_some_and(|open| open == listener) {
+            if state.listeners.get(name).is_some_and(|open| open.listen == listener.listen) {
                 continue;
             }
             let sockets = listen::shared(listener.listen, self.workers.len())

@@ -11,6 +11,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod gateway;
+mod h2;
 mod metrics;
 mod outbox;
 mod own;

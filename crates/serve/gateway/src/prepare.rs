@@ -22,7 +22,7 @@ use crate::route::{Destination, HostPolicy, RunningRoute};
 use crate::worker::Buffers;
 
 /// What is known of a client's connection, as text that goes into requests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClientFacts {
     /// The peer's address without the port.
     pub ip: String,
@@ -30,6 +30,8 @@ pub(crate) struct ClientFacts {
     pub port: String,
     /// `http`, or `https` over TLS.
     pub scheme: &'static str,
+    /// Whether it speaks HTTP/2.
+    pub http2: bool,
 }
 
 /// A request as it goes to the service.
@@ -47,6 +49,8 @@ pub(crate) struct Request {
     pub chunked: bool,
     /// Bytes of the body so far.
     pub body_bytes: u64,
+    /// Whose filters say which trailers are passed on. Nothing when the service takes none.
+    trailers: Option<Rc<RunningRoute>>,
     pub facts: RequestFacts,
 }
 
@@ -61,6 +65,8 @@ pub(crate) struct RequestFacts {
     pub idempotent: bool,
     /// Whether the client asked to switch protocols.
     pub upgrade: bool,
+    /// Whether it takes trailers.
+    pub takes_trailers: bool,
     pub started: Instant,
     /// Method, target and host for the access log; empty when there is none.
     pub line: RequestLine,
@@ -141,7 +147,7 @@ pub(crate) fn prepare(
         Err(refusal) => return Prepared::Refused(refusal.into()),
     };
     let facts = RequestFacts::new(&head, plan, buffers, now);
-    let body = Body::of_request(head.framing, plan.config.limits.chunk_extra_bytes);
+    let mut body = Body::of_request(head.framing, plan.config.limits.chunk_extra_bytes);
     let limit = plan.config.limits.body_bytes;
     if limit > 0 && matches!(head.framing, RequestFraming::Length(length) if length > limit) {
         return own(facts, Reply::Failure(Failure::BodyTooLarge), None, body, head.len);
@@ -171,6 +177,11 @@ pub(crate) fn prepare(
     if let Some(reply) = reply {
         return own(facts, reply, Some(route.clone()), body, head.len);
     }
+    // A service of HTTP/1 may merge trailers into its fields, past what checked those (RFC 9110 §6.5.1).
+    let trailers = route.takes_trailers().then(|| route.clone());
+    if trailers.is_some() {
+        body.keep_trailers();
+    }
     let mut image = buffers.take();
     let host = write_head(&mut image, &head, &path, route, client);
     let mut request = Box::new(Request {
@@ -180,6 +191,7 @@ pub(crate) fn prepare(
         body,
         chunked: head.framing == RequestFraming::Chunked,
         body_bytes: 0,
+        trailers,
         facts,
     });
     let mut consumed = head.len;
@@ -239,6 +251,7 @@ impl RequestFacts {
             is_head: head.method == "HEAD",
             idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             upgrade: upgrade(head).is_some(),
+            takes_trailers: head.takes_trailers,
             started: now,
             line,
         }
@@ -294,7 +307,9 @@ impl Request {
             }
         }
         if taken > 0 && self.body_done && self.chunked {
-            write_last_chunk(out);
+            let trailers =
+                self.trailers.as_ref().map(|route| route.request.kept_trailers(self.body.trailers()));
+            write_last_chunk(out, &trailers.unwrap_or_default());
         }
         Ok(taken)
     }
@@ -358,6 +373,9 @@ fn write_head(
         RequestFraming::None => {}
         RequestFraming::Length(length) => write_length(out, length),
         RequestFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+    if head.takes_trailers {
+        out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
     }
     if let Some(protocol) = upgrade(head) {
         out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
@@ -440,7 +458,7 @@ fn write_forwarded(
     if let Some(prefix) = &route.forwarded_prefix {
         write("X-Forwarded-Prefix", &said.prefix, prefix);
     }
-    out.extend_from_slice(b"Via: 1.1 haechi\r\n");
+    out.extend_from_slice(if client.http2 { b"Via: 2.0 haechi\r\n" } else { b"Via: 1.1 haechi\r\n" });
 }
 
 fn write_list(out: &mut Vec<u8>, name: &str, said: &[&[u8]], ours: &str) {

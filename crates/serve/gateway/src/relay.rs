@@ -67,7 +67,7 @@ impl Exchange<'_> {
         } else {
             let mut out = self.worker.head.borrow_mut();
             out.clear();
-            let taken = answer.read_framed(input, &mut out)?;
+            let taken = answer.read_framed(input, &self.route.response, &mut out)?;
             self.client.send(&out, self.worker).map_err(|_| Failure::ClientGone)?;
             taken
         };

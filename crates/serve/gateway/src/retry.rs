@@ -72,6 +72,7 @@ mod tests {
             is_head: false,
             idempotent,
             upgrade: false,
+            takes_trailers: false,
             started: Instant::ZERO,
             line: crate::prepare::RequestLine::default(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haechi_core::RouteName;
 use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Filter, Redirect, Retry, Route, Timeouts};
+use haechi_route::config::{Action, Filter, Protocol, Redirect, Retry, Route, Timeouts};
 
 use crate::own::Ready;
 use crate::service::Service;
@@ -41,6 +41,18 @@ impl FieldEdits {
     #[inline]
     pub fn drops(&self, name: &str) -> bool {
         self.dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
+    }
+
+    /// The trailer lines that no filter drops.
+    pub fn kept_trailers(&self, lines: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(lines.len());
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            if !self.drops(std::str::from_utf8(name).unwrap_or_default()) {
+                kept.extend_from_slice(line);
+            }
+        }
+        kept
     }
 
     /// Fields that frame the message or belong to the connection are the gateway's own and can't be set, and a
@@ -131,6 +143,11 @@ impl RunningRoute {
             });
         }
         Some(running)
+    }
+
+    /// Whether its service takes trailers.
+    pub fn takes_trailers(&self) -> bool {
+        matches!(&self.destination, Destination::Service(service) if service.config.protocol == Protocol::Http2)
     }
 
     fn fix_host(&mut self, host: &str) {

@@ -179,6 +179,13 @@ limits! {
     keep_alive,
     /// Moments at which accepting paused because the process had no descriptors left.
     descriptors,
+    /// Clients sent away because of `limits.http2-control-frames`.
+    http2_control_frames,
+    /// Clients sent away because of `limits.http2-resets`.
+    http2_resets,
+    /// Clients sent away because of frames that cost memory: CONTINUATION without end, tiny DATA, streams that are
+    /// reset before they are looked at.
+    http2_frames,
     /// Interim answers beyond what one answer may have.
     interim_answers,
 }

@@ -23,6 +23,7 @@ use crate::attempt::Attempted;
 use crate::client::Client;
 use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
 use crate::failure::Failure;
+use crate::h2::{self, Opening};
 use crate::own::{Ready, write_answer};
 use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
 use crate::record::record;
@@ -43,8 +44,13 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
             Received::Forward(request, route) => forward(&mut client, request, &route, &worker).await,
             Received::Answer(asked) => answer_here(&mut client, *asked, &worker),
             Received::Refused(failure) => refuse(&mut client, failure, &worker),
+            Received::Http2 => {
+                let Client { conn, pending, facts, deadline, .. } = client;
+                return Box::pin(h2::serve(conn, pending, facts, deadline, worker)).await;
+            }
             Received::Closed => return,
         };
+        client.may_open_http2 = false;
         let idle = worker.plan.borrow().config.limits.keep_alive;
         let flushed = then == Then::Reset || client.flush(&worker, idle).await;
         match then {
@@ -61,6 +67,8 @@ enum Received {
     Forward(Box<Request>, Rc<RunningRoute>),
     Answer(Box<AnsweredHere>),
     Refused(Failure),
+    /// The connection opened with HTTP/2's preface.
+    Http2,
     /// The client left, or was idle for too long.
     Closed,
 }
@@ -114,6 +122,14 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
             Prepared::Incomplete => {}
             Prepared::Forward { request, route, .. } => return Received::Forward(request, route),
             Prepared::Answer { asked, .. } => return Received::Answer(asked),
+            // Only what is no request is looked at again, so HTTP/1 pays nothing for it.
+            Prepared::Refused(_)
+                if client.may_open_http2 && h2::opening(&client.pending) != Opening::Other =>
+            {
+                if h2::opening(&client.pending) == Opening::Preface {
+                    return Received::Http2;
+                }
+            }
             Prepared::Refused(failure) => return Received::Refused(failure),
         }
     }
@@ -341,7 +357,7 @@ fn respond(client: &mut Client, failure: Failure, keep: bool, to_head: bool, wor
 }
 
 /// Answers bytes that are no request. Nothing that follows them can be trusted.
-fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
+pub(crate) fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
     worker.stats.refused(failure);
     worker.stats.limits.struck(failure);
     respond(client, failure, false, false, worker)

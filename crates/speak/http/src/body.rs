@@ -52,14 +52,39 @@ impl Body {
     /// Reads on. Call it again with the rest of the input until `done` or nothing is left.
     #[inline]
     pub fn read<'i>(&mut self, input: &'i [u8]) -> Result<Piece<'i>, BadBody> {
+        self.read_at_most(input, usize::MAX)
+    }
+
+    /// The same, with this much data at most: what the next peer takes now. With none, only what stands around
+    /// the data is read, as the end of a chunked body.
+    #[inline]
+    pub fn read_at_most<'i>(&mut self, input: &'i [u8], most: usize) -> Result<Piece<'i>, BadBody> {
         match self {
             Self::Length(left) => {
-                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len()).min(most);
                 *left -= take as u64;
                 Ok(Piece { consumed: take, data: &input[..take], done: *left == 0 })
             }
-            Self::Chunked(decoder) => decoder.read(input),
-            Self::UntilClose => Ok(Piece { consumed: input.len(), data: input, done: false }),
+            Self::Chunked(decoder) => decoder.read_at_most(input, most),
+            Self::UntilClose => {
+                let take = input.len().min(most);
+                Ok(Piece { consumed: take, data: &input[..take], done: false })
+            }
+        }
+    }
+
+    /// Lets trailers be kept. Without it they are checked and thrown away.
+    pub fn keep_trailers(&mut self) {
+        if let Self::Chunked(decoder) = self {
+            decoder.keep_trailers();
+        }
+    }
+
+    /// The trailer lines that were kept, each with its CRLF.
+    pub fn trailers(&self) -> &[u8] {
+        match self {
+            Self::Chunked(decoder) => decoder.trailers(),
+            _ => &[],
         }
     }
 }
@@ -83,9 +108,11 @@ pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes the end of a chunked body.
-pub fn write_last_chunk(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0\r\n\r\n");
+/// Writes the end of a chunked body, with these trailer lines.
+pub fn write_last_chunk(out: &mut Vec<u8>, trailers: &[u8]) {
+    out.extend_from_slice(b"0\r\n");
+    out.extend_from_slice(trailers);
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

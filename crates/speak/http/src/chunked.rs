@@ -1,5 +1,5 @@
 //! The chunked coding (RFC 9112 §7.1), read strictly. The data is passed on in chunks written anew, so
-//! extensions and trailers end here.
+//! extensions end here, and trailers too unless the reader asked for them.
 
 use crate::body::Piece;
 use crate::{BadBody, Known};
@@ -41,22 +41,49 @@ pub struct ChunkDecoder {
     digits: u8,
     /// Bytes of extensions and trailers still allowed.
     extras: usize,
+    /// The trailer line being read, behind those that are kept.
     line: Vec<u8>,
+    line_start: usize,
+    keep_trailers: bool,
 }
 
 impl ChunkDecoder {
     /// At the start of a body, with this many bytes allowed for extensions and trailers.
     pub const fn new(extras: usize) -> Self {
-        Self { state: State::SizeStart, left: 0, digits: 0, extras, line: Vec::new() }
+        Self {
+            state: State::SizeStart,
+            left: 0,
+            digits: 0,
+            extras,
+            line: Vec::new(),
+            line_start: 0,
+            keep_trailers: false,
+        }
+    }
+
+    /// Lets trailers be kept for [`trailers`](Self::trailers).
+    pub fn keep_trailers(&mut self) {
+        self.keep_trailers = true;
+    }
+
+    /// The trailer lines so far, each with its CRLF.
+    pub fn trailers(&self) -> &[u8] {
+        &self.line[..self.line_start]
     }
 
     /// Reads to the end of the next run of data, of the body, or of the input.
+    #[inline]
     pub fn read<'i>(&mut self, input: &'i [u8]) -> Result<Piece<'i>, BadBody> {
+        self.read_at_most(input, usize::MAX)
+    }
+
+    /// The same, with this much data at most. None at all still lets what stands around the data be read.
+    pub fn read_at_most<'i>(&mut self, input: &'i [u8], most: usize) -> Result<Piece<'i>, BadBody> {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             if self.state == State::Data {
                 let rest = &input[at..];
-                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len());
+                let take = usize::try_from(self.left).unwrap_or(usize::MAX).min(rest.len()).min(most);
                 self.left -= take as u64;
                 if self.left == 0 {
                     self.state = State::DataCr;
@@ -104,8 +131,13 @@ impl ChunkDecoder {
             },
             State::TrailerLf => {
                 let next = expect(byte, b'\n', State::TrailerStart)?;
-                check_trailer(&self.line)?;
-                self.line.clear();
+                check_trailer(&self.line[self.line_start..])?;
+                if self.keep_trailers {
+                    self.line.extend_from_slice(b"\r\n");
+                    self.line_start = self.line.len();
+                } else {
+                    self.line.clear();
+                }
                 Ok(next)
             }
             State::EndLf => expect(byte, b'\n', State::Done),
@@ -133,7 +165,7 @@ impl ChunkDecoder {
     }
 
     fn trailer_byte(&mut self, byte: u8) -> Result<State, BadBody> {
-        if byte == b'\n' || self.line.len() >= MAX_TRAILER_LINE {
+        if byte == b'\n' || self.line.len() - self.line_start >= MAX_TRAILER_LINE {
             return Err(if byte == b'\n' { BadBody::Trailer } else { BadBody::ChunkExtras });
         }
         self.line.push(byte);

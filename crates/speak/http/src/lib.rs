@@ -11,6 +11,7 @@ mod body;
 mod chunked;
 mod connection;
 mod field;
+pub mod h2;
 mod head;
 mod length;
 mod refusal;

@@ -37,6 +37,8 @@ pub struct RequestHead<'a> {
     pub expect_continue: bool,
     /// The protocol it wants to switch to, when Connection nominates Upgrade (RFC 9110 §7.8).
     pub upgrade: Option<&'a [u8]>,
+    /// Whether the client takes trailers (RFC 9110 §10.1.4: `TE: trailers`).
+    pub takes_trailers: bool,
     /// Fields to remove because Connection named them.
     pub nominated: Nominated<'a>,
     /// Bytes of the head in the buffer, an empty line before it included.
@@ -104,6 +106,7 @@ impl<'a> RequestHead<'a> {
             // RFC 9110 §10.1.1: ignored in HTTP/1.0, and of no use without a body.
             expect_continue: fields.expect && version == Version::Http11 && framing != RequestFraming::None,
             upgrade: if options.upgrade && version == Version::Http11 { fields.upgrade } else { None },
+            takes_trailers: fields.takes_trailers,
             nominated: options.nominated,
             len: len + skipped,
             lines,
@@ -130,6 +133,7 @@ struct Fields<'a> {
     length: Option<u64>,
     chunked: bool,
     expect: bool,
+    takes_trailers: bool,
     upgrade: Option<&'a [u8]>,
     options: ConnectionOptions<'a>,
 }
@@ -156,6 +160,11 @@ impl<'a> Fields<'a> {
                     return Err(BadRequest::Expect);
                 }
                 self.expect = true;
+            }
+            Known::Te => {
+                let mut codings = field.value.split(|byte| *byte == b',');
+                self.takes_trailers |=
+                    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
             }
             Known::Upgrade => self.upgrade = Some(field.value),
             Known::LookAlike => return Err(BadRequest::LookAlike),

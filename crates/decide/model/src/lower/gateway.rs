@@ -179,6 +179,19 @@ impl Lower<'_> {
                 at.key("head-timeout"),
             ),
             keep_alive: self.positive(raw.keep_alive.as_ref(), default.keep_alive, at.key("keep-alive")),
+            http2_streams: raw.http2_streams.unwrap_or(default.http2_streams),
+            http2_window: self.window(
+                raw.http2_window.as_ref(),
+                default.http2_window,
+                at.key("http2-window"),
+            ),
+            http2_connection_window: self.window(
+                raw.http2_connection_window.as_ref(),
+                default.http2_connection_window,
+                at.key("http2-connection-window"),
+            ),
+            http2_control_frames: raw.http2_control_frames.unwrap_or(default.http2_control_frames),
+            http2_resets: raw.http2_resets.unwrap_or(default.http2_resets),
         };
         const HEADS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
         if !HEADS.contains(&limits.head_bytes) {
@@ -199,6 +212,18 @@ impl Lower<'_> {
             self.report(diagnostic.help("make `target` smaller, or `head` larger"));
         }
         limits
+    }
+
+    /// A window of HTTP/2 (RFC 9113 §6.9.1 has the largest, and 64KiB is where every connection starts).
+    fn window(&mut self, raw: Option<&raw::Size>, default: u32, at: At<'_>) -> u32 {
+        const WINDOWS: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
+        let bytes = self.size(raw, default.into(), at);
+        if !WINDOWS.contains(&bytes) {
+            let diagnostic =
+                Diagnostic::error("out-of-range", at.span(), "a window of this size can't be served");
+            self.report(diagnostic.help("write a size from 64KiB to 64MiB"));
+        }
+        u32::try_from(bytes).unwrap_or(default)
     }
 
     fn size(&mut self, raw: Option<&raw::Size>, default: u64, at: At<'_>) -> u64 {

@@ -52,7 +52,7 @@ impl Lower<'_> {
                 );
             }
         }
-        Some(Listener { listen })
+        Some(Listener { listen, http2: raw.http2.unwrap_or(true) })
     }
 
     fn certificates(&mut self, tls: &raw::Tls, at: At<'_>) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use haechi_core::ServiceName;
 use haechi_route::config::{
-    Balance, Connections, Ejection, Endpoints, Listener, RetryBudget, Service, StaticEndpoint,
+    Balance, Connections, Ejection, Endpoints, Listener, Protocol, RetryBudget, Service, StaticEndpoint,
 };
 
 use super::{At, Lower};
@@ -66,6 +66,11 @@ impl Lower<'_> {
             ejection: self.ejection(raw.ejection.as_ref(), at.key("ejection")),
             retry_budget: Self::retry_budget(raw.retry_budget.as_ref()),
             connections: self.connections(raw.connections.as_ref(), at.key("connections")),
+            protocol: match raw.protocol.unwrap_or_default() {
+                raw::Protocol::Auto => Protocol::Auto,
+                raw::Protocol::Http1 => Protocol::Http1,
+                raw::Protocol::H2 => Protocol::Http2,
+            },
         })
     }
 

@@ -35,6 +35,9 @@ pub struct Listener {
     pub name: Name,
     /// Address and port; port 0 lets the system choose.
     pub listen: SocketAddress,
+    /// Whether clients may speak HTTP/2: by ALPN over TLS, in the clear when they know it beforehand.
+    #[schemars(extend("default" = true))]
+    pub http2: Option<bool>,
     /// Speaks TLS. This version checks the certificates and then leaves the listener out: it can't serve TLS yet.
     pub tls: Option<Tls>,
 }
@@ -135,4 +138,20 @@ pub struct Limits {
     /// For a client connection to stay idle between requests.
     #[schemars(extend("default" = "75s"))]
     pub keep_alive: Option<Duration>,
+    /// Streams of an HTTP/2 connection at once.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 128))]
+    pub http2_streams: Option<u32>,
+    /// What may be sent ahead on an HTTP/2 stream: the most that is kept of a body that its receiver doesn't take.
+    #[schemars(extend("default" = "256KiB"))]
+    pub http2_window: Option<Size>,
+    /// The same for all streams of an HTTP/2 connection together.
+    #[schemars(extend("default" = "1MiB"))]
+    pub http2_connection_window: Option<Size>,
+    /// HTTP/2 frames that carry nothing (SETTINGS, PING, empty DATA …), in ten seconds and beyond what real work
+    /// brings with it. A client that sends more is sent away.
+    #[schemars(range(min = 100, max = 10_000_000), extend("default" = 10_000))]
+    pub http2_control_frames: Option<u32>,
+    /// HTTP/2 streams that a client may reset in ten seconds. One that resets more is sent away.
+    #[schemars(range(min = 10, max = 10_000_000), extend("default" = 1_000))]
+    pub http2_resets: Option<u32>,
 }

@@ -27,8 +27,8 @@ pub use route::{
     ValueCondition, ValueMatch,
 };
 pub use service::{
-    Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, RetryBudget, Service,
-    WeightedEndpoint,
+    Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, Protocol, RetryBudget,
+    Service, WeightedEndpoint,
 };
 pub use text::{
     ConfigUrl, Duration, EndpointAddress, ExpectationLine, FilePath, HexText, Host, HostAndPort, HostPattern,

@@ -21,6 +21,9 @@ pub struct Service {
     pub retry_budget: Option<RetryBudget>,
     /// Connections kept.
     pub connections: Option<Connections>,
+    /// What it speaks.
+    #[schemars(extend("default" = "auto"))]
+    pub protocol: Option<Protocol>,
     /// Asks every endpoint whether it is well. This version doesn't do it yet and says so.
     pub health: Option<Health>,
 }
@@ -77,6 +80,19 @@ pub enum Balance {
     RoundRobin,
     /// At random, by weight.
     Random,
+}
+
+/// What a service speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Over TLS what the service prefers, in the clear HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, which gRPC needs; in the clear without asking (prior knowledge).
+    H2,
 }
 
 /// When an endpoint is left out for a while.

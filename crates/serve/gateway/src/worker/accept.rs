@@ -19,7 +19,7 @@ use crate::way;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts until told to stop, then takes what the kernel accepted already: closing would reset it.
-pub(super) async fn accept(listener: TcpListener, worker: Rc<Worker>, stop: Rc<Notify>) {
+pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worker>, stop: Rc<Notify>) {
     let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let mut stopping = false;
     let mut failing = false;
@@ -47,8 +47,10 @@ pub(super) async fn accept(listener: TcpListener, worker: Rc<Worker>, stop: Rc<N
                 }
                 let ip = peer.ip().to_canonical();
                 let Some(place) = worker.places.take(&worker, ip) else { continue };
-                let facts = ClientFacts { ip: ip.to_string(), port: port.to_string(), scheme: "http" };
-                start(stream, facts, place);
+                let facts =
+                    ClientFacts { ip: ip.to_string(), port: port.to_string(), scheme: "http", http2: false };
+                let http2 = worker.plan.borrow().config.listeners.get(&name).is_some_and(|open| open.http2);
+                start(stream, facts, http2, place);
             }
             // The connection was gone before it was taken.
             Err(error) if is_of_one_connection(&error) => {}
@@ -74,12 +76,19 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-fn start(stream: TcpStream, facts: ClientFacts, place: Place) {
+fn start(stream: TcpStream, facts: ClientFacts, http2: bool, place: Place) {
     let Ok(conn) = Conn::tcp(stream) else { return };
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
         let deadline = worker.deadlines.register();
-        let client = Client { conn, pending: Vec::new(), outbox: Outbox::default(), deadline, facts };
+        let client = Client {
+            conn,
+            pending: Vec::new(),
+            outbox: Outbox::default(),
+            deadline,
+            facts: Rc::new(facts),
+            may_open_http2: http2,
+        };
         way::serve(client, worker).await;
         drop(place);
     });

@@ -112,6 +112,11 @@ impl Worker {
         self.clock.now()
     }
 
+    /// The clock itself, for what outlives a call.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// The date at `now`.
     #[inline]
     pub fn wall(&self, now: Instant) -> WallTime {

@@ -110,6 +110,8 @@ async fn work(mut setup: Setup) {
                     stop.notify_one();
                 }
                 worker.draining.set(true);
+                // HTTP/2 tells its clients at once.
+                worker.deadlines.wake_all();
                 spawn_local(drain(worker.clone(), idle_after, done));
             }
             // The caller may have stopped waiting.
@@ -129,7 +131,7 @@ fn listen(new: NewListener, worker: &Rc<Worker>) -> Option<(String, Rc<Notify>)>
         }
     };
     let stop = Rc::new(Notify::new());
-    spawn_local(accept(listener, worker.clone(), stop.clone()));
+    spawn_local(accept(listener, new.name.clone(), worker.clone(), stop.clone()));
     Some((new.name, stop))
 }
 

@@ -1,6 +1,8 @@
 //! Configurations for tests.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod h2;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use haechi_route::config::{
 /// One listener on port 0, one route for everything to a service of these endpoints.
 pub fn config(endpoints: &[SocketAddr]) -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config.listeners.insert("web".into(), Listener { listen: ([127, 0, 0, 1], 0).into() });
+    config.listeners.insert("web".into(), Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true });
     config.services.insert(name("app"), service(endpoints));
     config.routes.push(route("all", None, &[]));
     config
@@ -33,6 +35,7 @@ pub fn service(endpoints: &[SocketAddr]) -> Service {
         ejection: haechi_route::config::Ejection::default(),
         retry_budget: haechi_route::config::RetryBudget::default(),
         connections: haechi_route::config::Connections::default(),
+        protocol: haechi_route::config::Protocol::default(),
     }
 }
 

@@ -1,0 +1,151 @@
+//! HTTP/2 from clients and to services: all four pairs of versions carry the same messages.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use bytes::Bytes;
+use common::h2::{Answer, ask, connect, get, post, write};
+use common::{config, start};
+use haechi_route::config::{GatewayConfig, Protocol};
+use haechi_testkit::{Client, Service};
+use http::{HeaderMap, Response};
+
+/// A service that says what it got, with trailers.
+async fn echo() -> std::net::SocketAddr {
+    common::h2::service(h2::server::Builder::new(), |request, mut respond| async move {
+        let (head, mut stream) = request.into_parts();
+        let Ok((body, trailers)) = common::h2::read(&mut stream).await else { return };
+        let said = format!(
+            "{} {} {:?} {}",
+            head.method,
+            head.uri,
+            trailers.get("x-sum").map(|value| value.to_str().unwrap()),
+            String::from_utf8_lossy(&body)
+        );
+        let response = Response::builder().header("x-via", head.headers["via"].clone()).body(()).unwrap();
+        let mut stream = respond.send_response(response, false).unwrap();
+        write(&mut stream, said.into(), false).await.unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-done", "yes".parse().unwrap());
+        stream.send_trailers(trailers).unwrap();
+    })
+    .await
+}
+
+fn speaks_h2(mut config: GatewayConfig) -> GatewayConfig {
+    for service in config.services.values_mut() {
+        service.protocol = Protocol::Http2;
+    }
+    config
+}
+
+#[tokio::test]
+async fn many_streams_of_one_connection_reach_a_service_of_http1() {
+    let service = Service::text("hello").await;
+    let (_gateway, address) = start(config(&[service.address])).await;
+    let send = connect(address).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..50 {
+        let mut send = send.clone();
+        asked.spawn(async move { ask(&mut send, get(&format!("/a?b={number}")), None).await.unwrap() });
+    }
+    for answer in asked.join_all().await {
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "hello"));
+        assert_eq!(answer.field("connection"), None);
+    }
+    let request = service.requests().remove(0);
+    assert!(request.target().starts_with("/a?b="));
+    assert_eq!(request.field("x-forwarded-host"), Some("test.example"));
+    assert_eq!((request.field("via"), request.field("te")), (Some("2.0 haechi"), None));
+}
+
+#[tokio::test]
+async fn bodies_are_framed_anew_for_a_service_of_http1() {
+    let service = Service::text("ok").await;
+    let (_gateway, address) = start(config(&[service.address])).await;
+    let mut send = connect(address).await;
+    ask(&mut send, post("/chunked"), Some(b"one body")).await.unwrap();
+    let mut sized = post("/sized");
+    sized.headers_mut().insert("content-length", "3".parse().unwrap());
+    ask(&mut send, sized, Some(b"abc")).await.unwrap();
+    ask(&mut send, post("/empty"), None).await.unwrap();
+    let requests = service.requests();
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|request| (request.field("transfer-encoding"), request.field("content-length"), request.text()))
+        .collect();
+    let expected = [
+        (Some("chunked"), None, "one body".to_owned()),
+        (None, Some("3"), "abc".to_owned()),
+        (None, Some("0"), String::new()),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn cookies_are_one_field_in_http1() {
+    let service = Service::text("ok").await;
+    let (_gateway, address) = start(config(&[service.address])).await;
+    let mut request = get("/");
+    for crumb in ["a=1", "b=2"] {
+        request.headers_mut().append("cookie", crumb.parse().unwrap());
+    }
+    ask(&mut connect(address).await, request, None).await.unwrap();
+    assert_eq!(service.requests().remove(0).field("cookie"), Some("a=1; b=2"));
+}
+
+#[tokio::test]
+async fn a_client_of_http1_reaches_a_service_of_http2() {
+    let (_gateway, address) = start(speaks_h2(config(&[echo().await]))).await;
+    let mut client = Client::connect(address).await;
+    client.send("POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc").await;
+    let answer = client.response().await.unwrap();
+    assert_eq!(answer.field("x-via"), Some("1.1 haechi"));
+    assert!(answer.text().starts_with("POST http://127.0.0.1:"), "{}", answer.text());
+    assert!(answer.text().ends_with("/a?b None abc"), "{}", answer.text());
+    assert!(client.get("/c").await.text().ends_with("/c None "));
+}
+
+#[tokio::test]
+async fn trailers_pass_between_those_who_take_them() {
+    let (_gateway, address) = start(speaks_h2(config(&[echo().await]))).await;
+    let send = connect(address).await;
+    let mut request = post("/t");
+    request.headers_mut().insert("te", "trailers".parse().unwrap());
+    let (response, mut stream) = send.clone().ready().await.unwrap().send_request(request, false).unwrap();
+    write(&mut stream, Bytes::from_static(b"body"), false).await.unwrap();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-sum", "42".parse().unwrap());
+    stream.send_trailers(trailers).unwrap();
+    let answer = Answer::read(response).await.unwrap();
+    assert!(answer.text().ends_with("/t Some(\"42\") body"), "{}", answer.text());
+    assert_eq!(answer.trailers.get("x-done").unwrap(), "yes");
+    // A client that did not say so gets none.
+    let answer = ask(&mut send.clone(), get("/"), None).await.unwrap();
+    assert!(answer.trailers.is_empty());
+}
+
+#[tokio::test]
+async fn a_large_body_goes_both_ways_through_small_windows() {
+    const SIZE: usize = 3 << 20;
+    let mut config = speaks_h2(config(&[echo().await]));
+    config.limits.http2_window = 64 << 10;
+    let (_gateway, address) = start(config).await;
+    let send = connect(address).await;
+    let (response, mut stream) = send.clone().ready().await.unwrap().send_request(post("/"), false).unwrap();
+    write(&mut stream, vec![b'x'; SIZE].into(), true).await.unwrap();
+    let answer = Answer::read(response).await.unwrap();
+    assert!(answer.body.ends_with(&vec![b'x'; SIZE]));
+}
+
+#[tokio::test]
+async fn a_head_answer_and_an_error_have_the_right_end() {
+    let service = Service::text("hello").await;
+    let mut config = config(&[service.address]);
+    config.routes[0].matches.path = Some(haechi_route::config::PathPattern::Prefix("/a".into()));
+    let (_gateway, address) = start(config).await;
+    let mut send = connect(address).await;
+    let answer = ask(&mut send, get("/b"), None).await.unwrap();
+    assert_eq!((answer.status(), answer.text().as_str()), (404, "no route matches this request\n"));
+    assert_eq!(ask(&mut send, get("/a"), None).await.unwrap().status(), 200);
+}
