@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::{Instant, ServiceName};
 
 /// What was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// The process exited (seen by whoever started it).

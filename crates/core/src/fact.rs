@@ -41,7 +41,7 @@ impl InstanceState {
 }
 
 /// What is known of one instance.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InstanceFact {
     /// The service it belongs to.
     pub service: ServiceName,
@@ -69,7 +69,7 @@ pub struct InstanceFact {
 
 /// All instances of one service at one generation. Replaced whole, never changed in place, so endpoints and
 /// their states can't disagree.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ServiceSnapshot {
     /// The service.
     pub service: ServiceName,

@@ -1,121 +1,18 @@
 //! The binary as its users meet it: real processes, real files, real signals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-use haechi_web::client::{self, Client};
+use std::process::Stdio;
+use std::sync::Arc;
+
 use haechi_web::{Handler, Limits, Request, Response, answer};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use rustix::process::Signal;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 
-/// A service that answers with its name and the path it was asked for.
-struct Service(&'static str);
-
-impl Handler for Service {
-    async fn handle(&self, request: Request) -> Response {
-        answer::text(http::StatusCode::OK, format!("{} {}", self.0, request.uri.path()))
-    }
-}
-
-async fn service(name: &'static str) -> (String, watch::Sender<bool>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(haechi_web::serve(listener, Arc::new(Service(name)), Limits::default(), stopped));
-    (address, stop)
-}
-
-/// `haechi up`, with what it printed when it was ready.
-struct Up {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    ready: String,
-}
-
-impl Up {
-    async fn start(file: &Path) -> Self {
-        Self::start_with(file, Stdio::inherit()).await
-    }
-
-    async fn start_with(file: &Path, stderr: Stdio) -> Self {
-        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_haechi"))
-            .args(["up", "-f"])
-            .arg(file)
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.next_line().await.unwrap().expect("it says that it is ready");
-        assert!(ready.starts_with("haechi is ready: "), "{ready}");
-        Self { child, lines, ready }
-    }
-
-    /// The address after `what` in the line that says it is ready.
-    fn address(&self, what: &str) -> String {
-        let after = self.ready.split(&format!("{what} on ")).nth(1).expect("the part is listed");
-        format!("http://{}", after.split(',').next().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-}
-
-fn http() -> Client {
-    client::client(Duration::from_secs(5), Duration::from_secs(20)).unwrap()
-}
-
-async fn get(url: &str) -> (u16, String) {
-    let response = http().get(url).send().await.unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// Asks until the answer is this. A test that hangs here fails by its runner's patience.
-async fn until(url: &str, wanted: (u16, &str)) {
-    loop {
-        let (status, body) = get(url).await;
-        if status == wanted.0 && body.contains(wanted.1) {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-fn write(folder: &tempfile::TempDir, text: &str) -> PathBuf {
-    let path = folder.path().join("haechi.yaml");
-    // In one step, as editors do: half a file must never be read.
-    let new = folder.path().join("haechi.yaml.new");
-    std::fs::write(&new, text).unwrap();
-    std::fs::rename(&new, &path).unwrap();
-    path
-}
-
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_haechi")).args(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn gateway(routes: &str, services: &str) -> String {
-    format!(
-        "admin: {{ listen: 127.0.0.1:0 }}\ngateway:\n  listeners: [{{ name: web, listen: 127.0.0.1:0 }}]\n  routes:\n{routes}services:\n{services}"
-    )
-}
+use common::{Up, folder, gateway, get, http, register, run, service, text, until, write};
 
 #[tokio::test]
 async fn a_changed_file_is_applied_while_serving_and_a_mistake_changes_nothing() {
@@ -321,19 +218,6 @@ async fn the_config_server_takes_new_settings_while_its_port_stays_open() {
     write(&folder, &text("two"));
     // A refused connection would fail the test here: the port is open all the time.
     until(&url, (200, "\"two\"")).await;
-}
-
-/// Registers an instance as a Eureka client does.
-async fn register(registry: &str, app: &str, id: &str, address: &str) -> u16 {
-    let (ip, port) = address.split_once(':').unwrap();
-    let body = serde_json::json!({ "instance": {
-        "instanceId": id, "app": app, "hostName": ip, "ipAddr": ip, "status": "UP", "vipAddress": app,
-        "port": { "$": port.parse::<u16>().unwrap(), "@enabled": "true" },
-        "dataCenterInfo": { "@class": "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo", "name": "MyOwn" },
-    } });
-    let url = format!("{registry}/apps/{app}");
-    let request = http().post(url).header("content-type", "application/json").body(body.to_string());
-    request.send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]

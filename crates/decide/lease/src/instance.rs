@@ -163,21 +163,27 @@ impl<D: Details> Instance<D> {
 
     /// What consumers of facts need to know, if requests can be sent to it at all.
     pub fn fact(&self) -> Option<InstanceFact> {
-        let registration = &self.registration;
-        let endpoint = registration.endpoint?;
-        let label = |key: &str| registration.metadata.get(key).map(|v| Arc::from(v.as_str()));
+        self.registration.fact(self.status, &self.why, self.generation)
+    }
+}
+
+impl<D> Registration<D> {
+    /// What consumers of facts need to know of an instance with this status, if requests can be sent to it at all.
+    pub fn fact(&self, status: Status, why: &Arc<str>, generation: Generation) -> Option<InstanceFact> {
+        let endpoint = self.endpoint?;
+        let label = |key: &str| self.metadata.get(key).map(|v| Arc::from(v.as_str()));
         Some(InstanceFact {
-            service: registration.app.clone(),
-            instance: registration.id.clone(),
+            service: self.app.clone(),
+            instance: self.id.clone(),
             address: endpoint.address,
             secure: endpoint.secure,
             version: label("version"),
             zone: label("zone"),
-            state: self.status.state(),
-            why: Arc::clone(&self.why),
-            weight: registration.metadata.get("weight").and_then(|w| w.parse().ok()).unwrap_or(USUAL_WEIGHT),
-            metadata: Arc::clone(&registration.metadata),
-            generation: self.generation,
+            state: status.state(),
+            why: Arc::clone(why),
+            weight: self.metadata.get("weight").and_then(|w| w.parse().ok()).unwrap_or(USUAL_WEIGHT),
+            metadata: Arc::clone(&self.metadata),
+            generation,
         })
     }
 }

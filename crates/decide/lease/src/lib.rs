@@ -10,6 +10,7 @@
 
 mod changes;
 mod evidence;
+mod followed;
 mod instance;
 mod lease;
 mod limits;
@@ -25,6 +26,7 @@ mod views;
 
 pub use changes::Delta;
 pub use evidence::{Kept, Verdict};
+pub use followed::Followed;
 pub use instance::{Action, Details, Endpoint, Instance, Registration};
 pub use lease::{Key, Standing};
 pub use limits::{Limits, Policy};

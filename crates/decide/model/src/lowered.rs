@@ -20,6 +20,8 @@ pub struct Lowered {
     pub zuul: Option<ZuulImport>,
     /// The registry.
     pub registry: Option<RegistryConfig>,
+    /// Registries elsewhere that are followed. Never beside [`Lowered::registry`].
+    pub follow: Option<FollowConfig>,
     /// The config server.
     pub config: Option<ConfigServerConfig>,
     /// The admin port.
@@ -123,6 +125,15 @@ pub struct RegistryConfig {
     pub peers: Option<PeersConfig>,
     /// The file that keeps the state over a restart.
     pub snapshot: Option<SnapshotConfig>,
+}
+
+/// Registries elsewhere that are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowConfig {
+    /// Their addresses, at least one.
+    pub urls: Vec<String>,
+    /// How often one without the stream is asked.
+    pub poll: Duration,
 }
 
 /// Replication with other registries.

@@ -49,6 +49,9 @@ fn verdict(file: &ConfigFile) -> String {
     if lowered.registry.is_some() {
         parts.push("a registry".to_owned());
     }
+    if lowered.follow.is_some() {
+        parts.push("a follower of registries elsewhere".to_owned());
+    }
     if lowered.config.is_some() {
         parts.push("a config server".to_owned());
     }

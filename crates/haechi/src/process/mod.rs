@@ -25,7 +25,7 @@ use haechi_config::ConfigServer;
 use haechi_core::{Clock, Instant, ServiceName};
 use haechi_gateway::Gateway;
 use haechi_model::Lowered;
-use haechi_registry::Registry;
+use haechi_registry::{Follower, Registry};
 use haechi_route::{GatewayConfig, RouteTable};
 use haechi_stream::{Events, Publisher, Subscriber};
 use tokio::sync::{Mutex, watch as signal};
@@ -52,6 +52,8 @@ pub struct Process {
     started: Instant,
     gateway: Option<Gateway>,
     registry: RwLock<Option<Arc<Registry>>>,
+    /// What follows registries in other processes.
+    follower: RwLock<Option<Arc<Follower>>>,
     /// The registry's end of the stream of facts, while no registry has it.
     publisher: std::sync::Mutex<Option<Publisher>>,
     config: RwLock<Option<Served<ConfigServer>>>,
@@ -109,6 +111,11 @@ impl Process {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What follows registries elsewhere.
+    fn follower(&self) -> Option<Arc<Follower>> {
+        self.follower.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn shown(&self) -> std::sync::RwLockReadGuard<'_, Shown> {
         self.shown.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +170,9 @@ impl Process {
         if let Some(served) = config {
             served.part.stop();
             served.stop().await;
+        }
+        if let Some(follower) = self.follower() {
+            follower.stop().await;
         }
         if let Some(registry) = self.registry() {
             registry.stop().await;

@@ -1,6 +1,7 @@
 //! What the console shows, put together from what each part tells.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use haechi_admin::Overview;
 use haechi_admin::view::{EndpointView, PartView, RouteView, ServiceView};
@@ -69,6 +70,7 @@ impl Process {
             let state = format!("{routes} to {}", words::count(shown.gateway.services.len(), "service"));
             parts.push(PartView { name: "gateway", listen, state, ok: shown.refused.is_empty() });
         }
+        parts.extend(self.follower().map(|follower| following(&follower.status())));
         for (name, listen) in self.listens() {
             let (state, ok) = match name {
                 "registry" => self.registry_state(),
@@ -261,4 +263,24 @@ pub fn totals(seen: &Status) -> Totals {
         totals.retries += service.counts.get("haechi_retries_total").copied().unwrap_or_default();
     }
     totals
+}
+
+/// How following a registry goes, in a sentence.
+fn following(view: &haechi_registry::FollowView) -> PartView {
+    let mut state = words::count(view.instances, "instance");
+    state.push_str(&match view.age_secs {
+        Some(age) => format!(", heard {age} s ago"),
+        None => ", from the disk; no registry was heard yet".to_owned(),
+    });
+    if view.carried > 0 {
+        let _ = write!(state, "; {} carried over until they register again", view.carried);
+    }
+    if let Some(why) = &view.problem {
+        let _ = write!(state, "; no registry answers: {why}");
+    }
+    if view.evidence_dropped > 0 {
+        let _ = write!(state, "; {} observations were taken by no registry", view.evidence_dropped);
+    }
+    let listen = format!("follows {}", view.url.as_deref().unwrap_or("nobody yet"));
+    PartView { name: "registry", listen, state, ok: view.problem.is_none() }
 }

@@ -9,8 +9,8 @@ use haechi_config::{
 };
 use haechi_git::{Credentials, Ssh};
 use haechi_model::lowered::{
-    BasicAuth, ConfigServerConfig, ConfigSource, EncryptConfig, EncryptKey, GitConfig, GitRepository,
-    RegistryConfig, RsaAlgorithm,
+    BasicAuth, ConfigServerConfig, ConfigSource, EncryptConfig, EncryptKey, FollowConfig, GitConfig,
+    GitRepository, RegistryConfig, RsaAlgorithm,
 };
 use haechi_web::client::Url;
 use tokio::net::{TcpListener, TcpSocket};
@@ -66,6 +66,17 @@ pub fn registry(config: &RegistryConfig) -> anyhow::Result<haechi_registry::Opti
         options.peer_queue = peers.queue;
     }
     Ok(options)
+}
+
+/// What is followed. Facts are kept in the folder `state`.
+pub fn follow(config: &FollowConfig, state: &Path) -> anyhow::Result<haechi_registry::FollowOptions> {
+    let url = |url: &String| Url::parse(url).with_context(|| format!("registry.follow: {url}"));
+    let urls: anyhow::Result<Vec<Url>> = config.urls.iter().map(url).collect();
+    Ok(haechi_registry::FollowOptions {
+        urls: urls?,
+        poll: config.poll,
+        keep: Some(state.join("registry-facts.json")),
+    })
 }
 
 /// The config server's options. Mirrors of remote repositories go below `mirrors`.

@@ -9,8 +9,8 @@ use haechi_admin::Admin;
 use haechi_config::ConfigServer;
 use haechi_core::Clock;
 use haechi_model::Lowered;
-use haechi_model::lowered::{AdminConfig, ConfigServerConfig, RegistryConfig};
-use haechi_registry::Registry;
+use haechi_model::lowered::{AdminConfig, ConfigServerConfig, FollowConfig, RegistryConfig};
+use haechi_registry::{Follower, Registry};
 use haechi_stream::{Events, Publisher};
 
 use super::served::Served;
@@ -24,12 +24,24 @@ impl Process {
         old: &Lowered,
         new: &mut Lowered,
     ) -> anyhow::Result<()> {
+        if old.follow != new.follow && old.follow.is_some() {
+            self.stop_following().await;
+        }
         if old.registry != new.registry {
             let replaced = self.replace_registry(old.registry.as_ref(), new.registry.as_ref()).await;
             if replaced.is_err() {
                 new.registry.clone_from(&old.registry);
             }
             replaced?;
+        }
+        if old.follow != new.follow
+            && let Some(section) = &new.follow
+        {
+            let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let state = state_folder(self.file.path());
+            let started = start_follower(section, &state, &mut publisher, &self.events, &self.clock).await;
+            *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
+            *self.follower.write().unwrap_or_else(PoisonError::into_inner) = Some(started?);
         }
         if old.config != new.config {
             let replaced = self.replace_config(new.config.as_ref()).await;
@@ -46,6 +58,15 @@ impl Process {
             replaced?;
         }
         Ok(())
+    }
+
+    /// What was heard last stays in force.
+    async fn stop_following(&self) {
+        let follower = self.follower.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(follower) = follower {
+            let publisher = follower.stop().await;
+            *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
+        }
     }
 
     /// What is registered stays, unless there is to be no registry.
@@ -150,6 +171,25 @@ pub(super) fn start_registry(
     let publisher = publisher.take().context("the registry can come back only with the next start")?;
     let part = Registry::start(options, listener, publisher, events.clone(), Arc::clone(clock));
     Ok((Arc::new(part), address))
+}
+
+/// Begins to follow registries elsewhere, with what the disk knows of them.
+pub(super) async fn start_follower(
+    section: &FollowConfig,
+    state: &Path,
+    publisher: &mut Option<Publisher>,
+    events: &Events,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<Follower>> {
+    let options = parts::follow(section, state)?;
+    let stream = publisher.take().context("the registry can be followed again only after the next start")?;
+    match Follower::start(options, stream, events.clone(), Arc::clone(clock)).await {
+        Ok(follower) => Ok(Arc::new(follower)),
+        Err((error, stream)) => {
+            *publisher = Some(stream);
+            Err(error.into())
+        }
+    }
 }
 
 /// Starts a config server, without serving it yet.

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, watch as signal};
 use super::apply::{changes, merge};
 use super::file_watch::FileWatch;
 use super::imports::Imported;
-use super::replace::{serve_config, start_config, start_registry};
+use super::replace::{serve_config, start_config, start_follower, start_registry};
 use super::traffic::Traffic;
 use super::{Process, Shown, Sources, last_good, state_folder, watch};
 use crate::reading::ConfigFile;
@@ -36,6 +36,11 @@ impl Process {
             let (part, address) = start_registry(section, &mut publisher, &events, &clock)?;
             shown.registry = Some(address);
             registry = Some(part);
+        }
+        let mut follower = None;
+        if let Some(section) = &lowered.follow {
+            let state = state_folder(&file.path);
+            follower = Some(start_follower(section, &state, &mut publisher, &events, &clock).await?);
         }
         let config = match &lowered.config {
             Some(section) => {
@@ -79,6 +84,7 @@ impl Process {
             events,
             gateway,
             registry: RwLock::new(registry),
+            follower: RwLock::new(follower),
             publisher: std::sync::Mutex::new(publisher),
             config: RwLock::new(config),
             admin: RwLock::default(),

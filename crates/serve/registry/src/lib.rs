@@ -6,6 +6,8 @@
 
 mod convert;
 mod events;
+mod feed;
+mod follow;
 mod http;
 mod listing;
 mod options;
@@ -16,6 +18,7 @@ mod state_file;
 mod tasks;
 mod view;
 
+pub use follow::{FollowOptions, FollowView, Follower};
 pub use options::{Credentials, Options};
 pub use registry::Registry;
 pub use view::{InstanceView, PeerView, View};

@@ -73,8 +73,11 @@ impl Registry {
         let state = State::new(options.limits.clone(), options.policy.clone());
         let core = Arc::new(Core::new(state, events, clock));
         if let Some(path) = &options.state_file {
-            restore(&core, &state_file::read(path, &core.events), &options);
+            let restored = restore(&core, &state_file::read(path, &core.events), &options);
             core.keep_in(Some(path));
+            if restored > 0 {
+                core.feed.settle();
+            }
         }
         let address = listener.local_addr().ok();
         let peers = Peers::new(&options, address, &core.events, &Peers::default());
@@ -148,6 +151,7 @@ impl Registry {
     pub async fn stop(&self) -> Option<Publisher> {
         let mut running = self.running.lock().await;
         running.stop.send_replace(true);
+        self.core.feed.end();
         let server = running.server.take();
         let senders = std::mem::take(&mut running.senders);
         tokio::join!(
@@ -173,8 +177,8 @@ impl Registry {
     }
 }
 
-/// Registers what the state file holds. It must renew within its lease like everybody.
-fn restore(core: &Core, instances: &[haechi_eureka::InstanceInfo], options: &Options) {
+/// Registers what the state file holds, and answers how many that are. It must renew within its lease like everybody.
+fn restore(core: &Core, instances: &[haechi_eureka::InstanceInfo], options: &Options) -> usize {
     let (now, wall) = core.time();
     let mut state = core.state();
     let mut restored = 0;
@@ -190,4 +194,5 @@ fn restore(core: &Core, instances: &[haechi_eureka::InstanceInfo], options: &Opt
             format!("{restored} instances restored from the state file; they must renew within their leases"),
         );
     }
+    restored
 }

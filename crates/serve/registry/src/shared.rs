@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::convert::{self, Invalid, Wire};
 use crate::events;
+use crate::feed::Feed;
 use crate::listing::Listings;
 use crate::options::Options;
 use crate::peers::{Peers, Task};
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub events: Events,
     pub listings: Listings,
     pub last_n: LastN,
+    /// What followers in other processes are told.
+    pub feed: Feed,
     /// Woken when there is a new directory to publish.
     pub changed: Notify,
     /// Woken when the rules' numbers are others.
@@ -85,6 +88,7 @@ impl Core {
             events,
             listings: Listings::default(),
             last_n: LastN::default(),
+            feed: Feed::new(),
             changed: Notify::new(),
             rules: Notify::new(),
             ready: watch::Sender::new(false),

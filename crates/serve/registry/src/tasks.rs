@@ -34,7 +34,7 @@ pub(crate) async fn publish(
         () = told(&mut stopped) => return publisher,
         () = core.ready() => {}
     }
-    publisher.publish(core.state().directory());
+    tell(&core, &publisher);
     let pause = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(pause);
     let mut changed = false;
@@ -44,7 +44,7 @@ pub(crate) async fn publish(
             () = core.changed.notified(), if !changed => changed = true,
             () = pause.as_mut(), if changed => {
                 let began = core.clock.now();
-                publisher.publish(core.state().directory());
+                tell(&core, &publisher);
                 let took = core.clock.now().since(began);
                 pause.set(tokio::time::sleep(PUBLISH_GAP.max(took * (PUBLISH_SHARE - 1))));
                 changed = false;
@@ -53,13 +53,27 @@ pub(crate) async fn publish(
                 Some(seen) => {
                     // A removal waits for nothing: requests are being lost.
                     if weigh(&core, &seen) {
-                        publisher.publish(core.state().directory());
+                        tell(&core, &publisher);
                     }
                 }
                 // Every consumer is gone, and none can come back.
                 None => witnesses = false,
             },
         }
+    }
+}
+
+/// Tells everybody who is there, in this process and in others.
+fn tell(core: &Core, publisher: &Publisher) {
+    let directory = core.state().directory();
+    publisher.publish(Arc::clone(&directory));
+    core.feed.advance(directory);
+}
+
+/// Weighs what somebody in another process saw.
+pub(crate) fn weigh_from_afar(core: &Core, seen: &Evidence) {
+    if weigh(core, seen) {
+        core.changed.notify_one();
     }
 }
 

@@ -1,10 +1,11 @@
-//! The one stream of facts inside a process: directory snapshots from the registry to every consumer, and
-//! evidence from the gateway (and the fleet) back. Nobody polls.
+//! The one stream of facts: directory snapshots from the registry to every consumer, and evidence from the
+//! gateway (and the fleet) back. Nobody polls. [`channel`] is the stream in a process, [`wire`] between two.
 //!
 //! A snapshot is immutable and replaced whole. Evidence is bounded: when the registry is slow or gone,
 //! observations are dropped and counted, because the gateway already acted on them itself.
 
 pub mod events;
+pub mod wire;
 
 pub use events::{Event, Events};
 

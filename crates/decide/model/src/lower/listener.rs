@@ -91,7 +91,7 @@ impl Lower<'_> {
         let listeners = raw.gateway.iter().flat_map(|gateway| &gateway.listeners).enumerate();
         let parts = [
             ("admin", raw.admin.as_ref().map(|part| &part.listen)),
-            ("registry", raw.registry.as_ref().map(|part| &part.listen)),
+            ("registry", raw.registry.as_ref().and_then(|part| part.listen.as_ref())),
             ("config", raw.config.as_ref().map(|part| &part.listen)),
         ];
         let mut all: Vec<(String, &raw::SocketAddress, At<'_>, Option<&str>)> = Vec::new();

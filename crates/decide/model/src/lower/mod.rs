@@ -102,10 +102,11 @@ impl Lower<'_> {
         self.ports(raw, at);
         let admin = raw.admin.as_ref().and_then(|admin| self.admin(admin, at.key("admin")));
         let registry = raw.registry.as_ref().and_then(|r| self.registry(r, at.key("registry")));
+        let follow = raw.registry.as_ref().and_then(|r| self.follow(r, at.key("registry")));
         let config = raw.config.as_ref().and_then(|c| self.config(c, at.key("config")));
         let (gateway, zuul) = self.gateway(raw, at);
         let expectations = self.expectations(raw, gateway.as_ref(), zuul.is_some(), at.key("expect"));
-        Lowered { gateway, zuul, registry, config, admin, expectations }
+        Lowered { gateway, zuul, registry, follow, config, admin, expectations }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

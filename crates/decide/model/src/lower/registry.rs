@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{At, Lower, prefix};
 use crate::diagnostic::Diagnostic;
-use crate::lowered::{PeersConfig, RegistryConfig, SnapshotConfig};
+use crate::lowered::{FollowConfig, PeersConfig, RegistryConfig, SnapshotConfig};
 use crate::{format, raw};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Lower<'_> {
     pub(super) fn registry(&mut self, raw: &raw::Registry, at: At<'_>) -> Option<RegistryConfig> {
-        let listen = format::listen_address(&raw.listen.0).ok()?;
+        let listen = format::listen_address(&raw.listen.as_ref()?.0).ok()?;
         let lease = raw.lease.clone().unwrap_or_default();
         let lease_at = at.key("lease");
         let lease_duration = self.positive(lease.duration.as_ref(), 90 * SECOND, lease_at.key("duration"));
@@ -48,6 +48,52 @@ impl Lower<'_> {
             peers: raw.peers.as_ref().map(|peers| self.peers(peers, at.key("peers"))),
             snapshot: raw.snapshot.as_ref().map(|snapshot| self.snapshot(snapshot, at.key("snapshot"))),
         })
+    }
+
+    pub(super) fn follow(&mut self, raw: &raw::Registry, at: At<'_>) -> Option<FollowConfig> {
+        let here = at.key("follow");
+        let follow = match (&raw.listen, &raw.follow) {
+            (Some(_), None) => return None,
+            (None, Some(follow)) => follow,
+            (Some(_), Some(_)) => {
+                self.report(
+                    Diagnostic::error(
+                        "contradiction",
+                        here.key_span(),
+                        "`listen` and `follow` are both there",
+                    )
+                    .note(at.key("listen").key_span(), "and here")
+                    .help("a registry that listens here learns from others by `peers`; keep one of them"),
+                );
+                return None;
+            }
+            (None, None) => {
+                let diagnostic =
+                    Diagnostic::error("missing-key", at.key_span(), "`registry` has no `listen`");
+                self.report(diagnostic.help(
+                    "add `listen: 0.0.0.0:8761`, or `follow: { urls: [ … ] }` for a registry in another process",
+                ));
+                return None;
+            }
+        };
+        // What is there beside `follow` is said to no registry that runs here.
+        let others = [
+            ("prefix", raw.prefix.is_some()),
+            ("auth", raw.auth.is_some()),
+            ("lease", raw.lease.is_some()),
+            ("self-preservation", raw.self_preservation.is_some()),
+            ("delta-retention", raw.delta_retention.is_some()),
+            ("max-instances", raw.max_instances.is_some()),
+            ("peers", raw.peers.is_some()),
+            ("snapshot", raw.snapshot.is_some()),
+        ];
+        for (key, _) in others.iter().filter(|(_, is_there)| *is_there) {
+            let message = format!("`{key}` has no effect beside `follow`");
+            let diagnostic = Diagnostic::error("contradiction", at.key(key).key_span(), message);
+            self.report(diagnostic.help("it belongs to the registry that is followed; remove it here"));
+        }
+        let urls = follow.urls.iter().map(|url| prefix(&url.0)).collect();
+        Some(FollowConfig { urls, poll: self.positive(follow.poll.as_ref(), 5 * SECOND, here.key("poll")) })
     }
 
     fn peers(&mut self, raw: &raw::Peers, at: At<'_>) -> PeersConfig {

@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Auth, Duration, FilePath, HttpUrl, PathText, SocketAddress};
 
-/// The service registry, which speaks Eureka's protocol.
+/// The service registry, which speaks Eureka's protocol: one that listens here, or others that are followed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Registry {
     /// Address and port where Eureka clients register and ask; 8761 is usual.
-    pub listen: SocketAddress,
+    pub listen: Option<SocketAddress>,
+    /// Registries in other processes whose instances are used here; then no registry runs here.
+    pub follow: Option<Follow>,
     /// Path in front of Eureka's own paths. `/v2` below it is served too, for Netflix's clients.
     #[schemars(extend("default" = "/eureka"))]
     pub prefix: Option<PathText>,
@@ -30,6 +32,21 @@ pub struct Registry {
     pub peers: Option<Peers>,
     /// The file that keeps the registry's state over a restart; without it a restart begins empty.
     pub snapshot: Option<Snapshot>,
+}
+
+/// Registries that are followed. While none answers, what was heard last stays in force, over a restart too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Follow {
+    /// Registries that know the same instances (peers of each other); one at a time is followed, the next when it
+    /// fails. `http://registry.example:8761`, with user and password in front of the host where they are asked for.
+    /// An Eureka server that isn't Haechi's is asked by Eureka's protocol, below `/eureka` if the address has no
+    /// path.
+    #[schemars(length(min = 1, max = 16))]
+    pub urls: Vec<HttpUrl>,
+    /// How often a server that isn't Haechi's is asked for changes. Haechi's tells of them at once.
+    #[schemars(extend("default" = "5s"))]
+    pub poll: Option<Duration>,
 }
 
 /// Leases of instances.

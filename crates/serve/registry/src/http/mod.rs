@@ -3,6 +3,7 @@
 mod apps;
 mod auth;
 mod body;
+mod facts;
 mod instance;
 pub(crate) use instance::REPLICATION;
 mod negotiate;
@@ -100,6 +101,8 @@ async fn to(shared: &Shared, request: &Request, resource: Resource<'_>) -> Resul
         Resource::Dashboard => return Ok(page::dashboard(shared)),
         Resource::LastN => return Ok(page::last_n(shared)),
         Resource::Overrides => return Ok(status::overrides(shared)),
+        Resource::Facts => return Ok(facts::since(shared, request).await),
+        Resource::Evidence => return Ok(facts::evidence(shared, request)),
         _ => {}
     }
     let Some(wanted) = Wanted::of(&request.headers) else {
@@ -127,7 +130,12 @@ async fn to(shared: &Shared, request: &Request, resource: Resource<'_>) -> Resul
         Resource::SecureVip(vip) => Ok(vips::listing(shared, vip, true, wanted)),
         Resource::Batch => peer::batch(shared, request).await,
         Resource::Status => Ok(status::status(shared, wanted)),
-        Resource::Dashboard | Resource::LastN | Resource::Overrides | Resource::Asg => {
+        Resource::Dashboard
+        | Resource::LastN
+        | Resource::Overrides
+        | Resource::Facts
+        | Resource::Evidence
+        | Resource::Asg => {
             Ok(answer::text(StatusCode::BAD_REQUEST, "there are no auto scaling groups here\n"))
         }
     }

@@ -24,6 +24,9 @@ pub(crate) enum Resource<'a> {
     Overrides,
     Dashboard,
     LastN,
+    /// For followers in other processes.
+    Facts,
+    Evidence,
 }
 
 impl Resource<'_> {
@@ -61,6 +64,8 @@ pub(crate) fn route<'a>(method: &Method, segments: &'a [String], prefix: &[Strin
         [] => only(method, &Method::GET, Resource::Dashboard),
         ["lastn"] => only(method, &Method::GET, Resource::LastN),
         ["serverinfo", "statusoverrides"] => only(method, &Method::GET, Resource::Overrides),
+        ["haechi", "facts"] => only(method, &Method::GET, Resource::Facts),
+        ["haechi", "evidence"] => only(method, &Method::POST, Resource::Evidence),
         _ => match below.as_deref() {
             Some(["v1" | "v2", rest @ ..] | rest) => eureka(method, rest),
             None => Routed::NotFound,

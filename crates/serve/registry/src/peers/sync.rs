@@ -50,6 +50,7 @@ pub(crate) async fn copy_from(shared: &Shared, peers: &[Arc<Peer>]) {
         match from(shared, peer).await {
             Ok(copied) => {
                 peer.available.store(true, Ordering::Relaxed);
+                shared.feed.settle();
                 let url = shown_url(&peer.base);
                 shared.events.say("registry", format!("{copied} instances copied from the peer {url}"));
                 return;

@@ -37,6 +37,12 @@ pub fn applications(bytes: &[u8]) -> Result<Vec<InstanceInfo>, DecodeError> {
     Ok(found)
 }
 
+/// The hash code that a listing comes with.
+pub fn hash_code(bytes: &[u8]) -> Option<String> {
+    let document = parse(bytes).ok()?;
+    document.get("applications")?.get("apps__hashcode")?.as_str().map(str::to_owned)
+}
+
 fn one_or_many(value: Option<&Value>) -> &[Value] {
     match value {
         None | Some(Value::Null) => &[],
