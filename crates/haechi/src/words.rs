@@ -43,6 +43,7 @@ pub fn action(action: &Action) -> String {
     match action {
         Action::Service(name) => name.to_string(),
         Action::Respond(respond) => format!("answered here: {}", respond.status),
+        Action::Files(files) => format!("files of {}", files.root.display()),
         Action::Redirect(redirect) => format!("sent elsewhere: {}", redirect.status),
     }
 }

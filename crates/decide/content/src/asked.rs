@@ -30,17 +30,13 @@ impl Asked {
         for (name, value) in fields {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             match name.len() {
-                5 if is("range") => asked.range = Some(single(asked.range.take(), value)),
+                5 if is("range") => single(&mut asked.range, value),
                 8 if is("if-match") => append(&mut asked.if_match, value),
-                8 if is("if-range") => asked.if_range = Some(single(asked.if_range.take(), value)),
+                8 if is("if-range") => single(&mut asked.if_range, value),
                 13 if is("if-none-match") => append(&mut asked.if_none_match, value),
                 15 if is("accept-encoding") => append(&mut codings, value),
-                17 if is("if-modified-since") => {
-                    asked.if_modified_since = Some(single(asked.if_modified_since.take(), value));
-                }
-                19 if is("if-unmodified-since") => {
-                    asked.if_unmodified_since = Some(single(asked.if_unmodified_since.take(), value));
-                }
+                17 if is("if-modified-since") => single(&mut asked.if_modified_since, value),
+                19 if is("if-unmodified-since") => single(&mut asked.if_unmodified_since, value),
                 _ => {}
             }
         }
@@ -61,6 +57,6 @@ fn append(list: &mut Option<Vec<u8>>, value: &[u8]) {
 }
 
 /// What is no list stands once. Empty text is neither a date nor a range, so whoever reads it ignores it.
-fn single(before: Option<Vec<u8>>, value: &[u8]) -> Vec<u8> {
-    if before.is_some() { Vec::new() } else { value.to_vec() }
+fn single(slot: &mut Option<Vec<u8>>, value: &[u8]) {
+    *slot = Some(if slot.is_some() { Vec::new() } else { value.to_vec() });
 }

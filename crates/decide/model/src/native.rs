@@ -111,6 +111,7 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         connections: u32::try_from(limits.connections).ok(),
         connections_per_address: u32::try_from(limits.connections_per_address).ok(),
         pipelined: Some(size(limits.pipelined_bytes as u64)),
+        file_cache: Some(size(limits.file_cache_bytes as u64)),
         head_timeout: Some(duration(limits.head_timeout)),
         keep_alive: Some(duration(limits.keep_alive)),
         http2_streams: Some(limits.http2_streams),
@@ -155,6 +156,27 @@ fn route(route: &route::Route) -> raw::Route {
             Action::Redirect(to) => Some(redirect(to)),
             _ => None,
         },
+        files: match &route.action {
+            Action::Files(folder) => Some(files(folder)),
+            _ => None,
+        },
+    }
+}
+
+fn files(folder: &route::Files) -> raw::Files {
+    raw::Files {
+        root: raw::FilePath(folder.root.to_string_lossy().into_owned()),
+        index: Some(folder.index.clone()),
+        fallback: folder.fallback.clone().map(raw::PathText),
+        listing: Some(folder.listing),
+        precompressed: Some(folder.precompressed),
+        cache_control: folder.cache_control.clone(),
+        hidden: Some(folder.hidden),
+        symlinks: Some(match folder.symlinks {
+            route::Symlinks::Within => raw::Symlinks::Within,
+            route::Symlinks::Never => raw::Symlinks::Never,
+        }),
+        types: folder.types.iter().cloned().collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What becomes of a matched request, and where a redirect leads.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use haechi_core::ServiceName;
 
@@ -13,6 +14,41 @@ pub enum Action {
     Respond(Respond),
     /// Answered here with another place to go to.
     Redirect(Redirect),
+    /// Answered here with a file of a folder.
+    Files(Files),
+}
+
+/// A folder whose files are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The folder.
+    pub root: PathBuf,
+    /// Names of the file that stands for a folder; the first one that is there.
+    pub index: Vec<String>,
+    /// The file, relative to the root, that stands for what isn't there and has no extension.
+    pub fallback: Option<String>,
+    /// Whether a folder without an index is answered with a page of its names.
+    pub listing: bool,
+    /// Whether `.br`, `.zst` and `.gz` beside a file are sent to clients that take them.
+    pub precompressed: bool,
+    /// The value of `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// Whether names that begin with a dot are served.
+    pub hidden: bool,
+    /// Which symbolic links are followed.
+    pub symlinks: Symlinks,
+    /// Types by extension, before the gateway's own.
+    pub types: Vec<(String, String)>,
+}
+
+/// Which symbolic links below a folder are followed. Never one that leads out of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Those that stay within the folder.
+    #[default]
+    Within,
+    /// None.
+    Never,
 }
 
 /// An answer of the gateway's own.

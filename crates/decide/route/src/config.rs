@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use haechi_core::{RouteName, ServiceName};
 
-pub use crate::action::{Action, Asked, Redirect, RedirectPath, Respond, Scheme};
+pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
 
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,7 +62,7 @@ impl Route {
     pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
         match &self.action {
             Action::Service(name) => Some(name),
-            Action::Respond(_) | Action::Redirect(_) => None,
+            Action::Respond(_) | Action::Redirect(_) | Action::Files(_) => None,
         }
         .into_iter()
     }
@@ -368,6 +368,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Bytes of further requests that are read ahead while one is in flight.
     pub pipelined_bytes: usize,
+    /// Bytes of small files' contents that each worker remembers.
+    pub file_cache_bytes: usize,
     /// For a request's head to arrive, from its first byte.
     pub head_timeout: Duration,
     /// For a client connection to stay idle between requests.
@@ -395,6 +397,7 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 0,
             pipelined_bytes: 64 << 10,
+            file_cache_bytes: 16 << 20,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             http2_streams: 128,

@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Endpoints, Filter, GatewayConfig, Limits, LogFormat, Protocol, Redirect,
-    RedirectPath, Respond, Route, Service,
+    AccessLog, Action, Balance, Endpoints, Files, Filter, GatewayConfig, Limits, LogFormat, Protocol,
+    Redirect, RedirectPath, Respond, Route, Service, Symlinks,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -199,6 +199,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("connections", limits.connections.to_string()),
         ("connections-per-address", limits.connections_per_address.to_string()),
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
+        ("file-cache", bytes(limits.file_cache_bytes as u64)),
         ("head-timeout", show_duration(limits.head_timeout)),
         ("keep-alive", show_duration(limits.keep_alive)),
         ("http2-streams", limits.http2_streams.to_string()),
@@ -227,6 +228,7 @@ fn action_words(action: &Action) -> String {
         Action::Service(name) => format!("service {name}"),
         Action::Respond(respond) => respond_words(respond),
         Action::Redirect(redirect) => redirect_words(redirect),
+        Action::Files(files) => files_words(files),
     }
 }
 
@@ -256,6 +258,31 @@ fn text_words(text: &str) -> String {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{} bytes, sum {sum:016x}", text.len())
+}
+
+fn files_words(files: &Files) -> String {
+    let Files { root, index, fallback, listing, precompressed, cache_control, hidden, symlinks, types } =
+        files;
+    let mut words = format!("files of {}", root.display());
+    let _ = write!(words, ", index {}", listed(index.iter().cloned()));
+    if let Some(fallback) = fallback {
+        let _ = write!(words, ", fallback {fallback}");
+    }
+    for (is_said, said) in [
+        (*listing, ", listed"),
+        (!*precompressed, ", never precompressed"),
+        (*hidden, ", hidden ones too"),
+        (*symlinks == Symlinks::Never, ", no symlinks"),
+    ] {
+        words.push_str(if is_said { said } else { "" });
+    }
+    if let Some(value) = cache_control {
+        let _ = write!(words, ", cache-control {value:?}");
+    }
+    for (extension, media) in types {
+        let _ = write!(words, ", {extension} as {media}");
+    }
+    words
 }
 
 /// Where a redirect leads, in words: `redirect 308 https://(host)(path)`.

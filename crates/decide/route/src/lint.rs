@@ -144,6 +144,11 @@ impl Lint {
                     self.value(name, value);
                 }
             }
+            Action::Files(files) => {
+                for value in files.cache_control.iter().chain(files.types.iter().map(|(_, media)| media)) {
+                    self.value("cache-control or content-type", value);
+                }
+            }
             Action::Redirect(Redirect { status, host, path, .. }) => {
                 if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                     self.error(format!("status {status} is not a redirect's"));

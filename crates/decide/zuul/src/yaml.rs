@@ -94,7 +94,7 @@ fn write_route(out: &mut Lines, route: &Route) {
             out.section(3, "respond", &fields);
         }
         // Zuul's properties lead to no other action.
-        Action::Redirect(_) => {}
+        Action::Redirect(_) | Action::Files(_) => {}
     }
 }
 

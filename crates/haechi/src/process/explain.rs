@@ -87,7 +87,7 @@ fn way(
     answer["filters"] = json!(filters);
     let name = match &route.action {
         Action::Service(name) => name,
-        Action::Respond(_) | Action::Redirect(_) => {
+        Action::Respond(_) | Action::Redirect(_) | Action::Files(_) => {
             let _ = writeln!(text, "  answer    {}", words::action(&route.action));
             return;
         }

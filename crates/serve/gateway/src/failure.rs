@@ -48,6 +48,14 @@ pub(crate) enum Failure {
     TooManyInterim,
     #[error("the client left before the answer was whole")]
     ClientGone,
+    #[error("there is no such file")]
+    NoFile,
+    #[error("the file may not be read")]
+    FileForbidden,
+    #[error("the file could not be read")]
+    FileUnreadable,
+    #[error("the file became shorter while it was sent")]
+    FileShrank,
     #[error("the service stopped in the middle of its answer")]
     Truncated,
 }
@@ -60,7 +68,9 @@ impl Failure {
             Self::Path(_) | Self::Body(_) => 400,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
-            Self::NoRoute => 404,
+            Self::NoRoute | Self::NoFile => 404,
+            Self::FileForbidden => 403,
+            Self::FileUnreadable | Self::FileShrank => 500,
             Self::NoEndpoint | Self::Full => 503,
             Self::Refused
             | Self::Unreachable
@@ -87,7 +97,8 @@ impl Failure {
             | Self::HeadTimeout
             | Self::BodyTimeout
             | Self::ClientGone => "http_request_error",
-            Self::NoRoute => "http_request_denied",
+            Self::NoRoute | Self::NoFile | Self::FileForbidden => "http_request_denied",
+            Self::FileUnreadable | Self::FileShrank => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",

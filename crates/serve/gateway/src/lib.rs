@@ -10,6 +10,7 @@ mod discover;
 mod endpoint;
 mod exchange;
 mod failure;
+mod files;
 mod gateway;
 mod h2;
 mod metrics;

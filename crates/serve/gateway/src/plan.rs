@@ -135,7 +135,9 @@ impl Plan {
         let old = next.unchanged.get(index).copied().flatten().filter(|_| next.after == self.generation)?;
         let running = self.routes.get(old)?.as_ref()?;
         match &running.destination {
-            Destination::Respond(_) | Destination::Redirect(_) => Some(running.clone()),
+            Destination::Respond(_) | Destination::Redirect(_) | Destination::Files(_) => {
+                Some(running.clone())
+            }
             Destination::Service(service) => {
                 let is_same = services.get(&service.name).is_some_and(|now| Rc::ptr_eq(now, service));
                 is_same.then(|| running.clone())

@@ -6,16 +6,18 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use haechi_content::file_name;
 use haechi_core::Instant;
 use haechi_http::{
     BadRequest, Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk,
     write_last_chunk,
 };
-use haechi_route::config::{Asked, Redirect, Scheme};
+use haechi_route::config::{Asked, Files, Redirect, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
+use crate::files::Wanted;
 use crate::own::Ready;
 use crate::plan::Plan;
 use crate::route::{Destination, HostPolicy, RunningRoute};
@@ -120,6 +122,8 @@ pub(crate) enum Reply {
     Route,
     /// This one.
     Answer(Box<Ready>),
+    /// A file of the route's folder.
+    File(Box<Wanted>),
     /// To `OPTIONS *`, which asks about the gateway itself (RFC 9110 §9.3.7).
     Options,
 }
@@ -173,6 +177,7 @@ pub(crate) fn prepare(
         Destination::Service(_) => None,
         Destination::Respond(_) => Some(Reply::Route),
         Destination::Redirect(to) => Some(redirect(to, &head, &path, route, client)),
+        Destination::Files(files) => Some(file(files, &head, &path, route)),
     };
     if let Some(reply) = reply {
         return own(facts, reply, Some(route.clone()), body, head.len);
@@ -236,6 +241,26 @@ fn redirect(
         }
         None => Reply::Failure(BadRequest::HostCount.into()),
     }
+}
+
+/// What a request wants of a folder. Only GET and HEAD get a file.
+fn file(files: &Files, head: &RequestHead<'_>, path: &NormalPath<'_>, route: &RunningRoute) -> Reply {
+    if head.method != "GET" && head.method != "HEAD" {
+        let status = if head.method == "OPTIONS" { 204 } else { 405 };
+        let fields = b"Allow: GET, HEAD, OPTIONS\r\n".to_vec();
+        return Reply::Answer(Box::new(Ready { status, fields, body: Vec::new() }));
+    }
+    let Ok((name, is_folder)) = file_name(&rewrite_path(&route.path_filters, path), files.hidden) else {
+        return Reply::Failure(Failure::NoFile);
+    };
+    let query = head.target.query().map_or_else(String::new, |query| format!("?{query}"));
+    Reply::File(Box::new(Wanted {
+        name,
+        is_folder,
+        is_get: head.method == "GET",
+        asked: haechi_content::Asked::of(head.fields().iter().map(|field| (field.name, field.value))),
+        with_slash: format!("{}/{query}", path.for_matching()),
+    }))
 }
 
 impl RequestFacts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haechi_core::RouteName;
 use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Filter, Protocol, Redirect, Retry, Route, Timeouts};
+use haechi_route::config::{Action, Files, Filter, Protocol, Redirect, Retry, Route, Timeouts};
 
 use crate::own::Ready;
 use crate::service::Service;
@@ -17,6 +17,7 @@ pub(crate) enum Destination {
     Service(Rc<Service>),
     Respond(Ready),
     Redirect(Redirect),
+    Files(Arc<Files>),
 }
 
 /// What the service sees as Host.
@@ -99,6 +100,7 @@ impl RunningRoute {
             Action::Service(name) => Destination::Service(service(name)?),
             Action::Respond(respond) => Destination::Respond(Ready::new(respond)),
             Action::Redirect(redirect) => Destination::Redirect(redirect.clone()),
+            Action::Files(files) => Destination::Files(Arc::new(files.clone())),
         };
         let mut running = Self {
             name: route.name.clone(),

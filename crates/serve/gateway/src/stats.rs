@@ -186,6 +186,10 @@ limits! {
     /// Clients sent away because of frames that cost memory: CONTINUATION without end, tiny DATA, streams that are
     /// reset before they are looked at.
     http2_frames,
+    /// Requests for more ranges of a file than are looked at.
+    ranges,
+    /// Contents of files that were forgotten because of `limits.file_cache_bytes`.
+    file_cache,
     /// Interim answers beyond what one answer may have.
     interim_answers,
 }

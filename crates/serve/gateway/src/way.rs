@@ -23,6 +23,7 @@ use crate::attempt::Attempted;
 use crate::client::Client;
 use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
 use crate::failure::Failure;
+use crate::files;
 use crate::h2::{self, Opening};
 use crate::own::{Ready, write_answer};
 use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
@@ -42,6 +43,10 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
     loop {
         let then = match receive(&mut client, &worker).await {
             Received::Forward(request, route) => forward(&mut client, request, &route, &worker).await,
+            // Boxed: the room for a file on its way would be part of every idle connection.
+            Received::Answer(asked) if matches!(asked.reply, Reply::File(_)) => {
+                Box::pin(files::answer(&mut client, *asked, &worker)).await
+            }
             Received::Answer(asked) => answer_here(&mut client, *asked, &worker),
             Received::Refused(failure) => refuse(&mut client, failure, &worker),
             Received::Http2 => {
@@ -348,7 +353,14 @@ fn may_keep(facts: &RequestFacts, worker: &Worker) -> bool {
     facts.keep_alive && facts.version == Version::Http11 && !worker.draining.get()
 }
 
-fn respond(client: &mut Client, failure: Failure, keep: bool, to_head: bool, worker: &Worker) -> Then {
+/// Answers with a failure.
+pub(crate) fn respond(
+    client: &mut Client,
+    failure: Failure,
+    keep: bool,
+    to_head: bool,
+    worker: &Worker,
+) -> Then {
     let mut out = worker.head.borrow_mut();
     out.clear();
     failure.write(&mut out, keep, to_head);
@@ -372,7 +384,7 @@ fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> The
     let keep = passed && may_keep(&facts, worker);
     let failure = match &reply {
         Reply::Failure(failure) => Some(*failure),
-        Reply::Route | Reply::Answer(_) | Reply::Options => None,
+        Reply::Route | Reply::Answer(_) | Reply::File(_) | Reply::Options => None,
     };
     let mut body_bytes = 0;
     let (status, then) = if let Some(failure) = failure {
@@ -405,7 +417,7 @@ fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> The
 }
 
 /// Takes a body off the bytes that were read. False when it is not all there, or malformed.
-fn skip_body(body: &mut Body, pending: &mut Vec<u8>) -> bool {
+pub(crate) fn skip_body(body: &mut Body, pending: &mut Vec<u8>) -> bool {
     let mut at = 0;
     let mut done = body.is_empty();
     while !done && at < pending.len() {

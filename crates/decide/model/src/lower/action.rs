@@ -1,8 +1,8 @@
-//! What becomes of a matched request: `service`, `respond`, `redirect`.
+//! What becomes of a matched request: `service`, `respond`, `redirect`, `files`.
 
 use std::io;
 
-use haechi_route::config::{Action, PathPattern, Redirect, RedirectPath, Respond, Scheme};
+use haechi_route::config::{Action, Files, PathPattern, Redirect, RedirectPath, Respond, Scheme, Symlinks};
 
 use super::path::pattern;
 use super::route::Services;
@@ -19,14 +19,15 @@ impl Lower<'_> {
             ("service", raw.service.is_some()),
             ("respond", raw.respond.is_some()),
             ("redirect", raw.redirect.is_some()),
+            ("files", raw.files.is_some()),
         ];
         let mut written = written.iter().filter(|(_, is_there)| *is_there).map(|(key, _)| *key);
         let Some(first) = written.next() else {
             let message = format!("route `{}` doesn't say where requests go", raw.name.0);
             let diagnostic = Diagnostic::error("missing-key", at.span(), message);
-            self.report(
-                diagnostic.help("add `service: NAME`, `respond: { status: 404 }` or `redirect: { … }`"),
-            );
+            self.report(diagnostic.help(
+                "add `service: NAME`, `respond: { status: 404 }`, `redirect: { … }` or `files: { … }`",
+            ));
             return None;
         };
         if let Some(second) = written.next() {
@@ -45,8 +46,58 @@ impl Lower<'_> {
         if let Some(respond) = &raw.respond {
             return Some(Action::Respond(self.respond(respond, here)));
         }
-        let redirect = raw.redirect.as_ref()?;
-        self.redirect(redirect, &raw.matches, here).map(Action::Redirect)
+        if let Some(redirect) = &raw.redirect {
+            return self.redirect(redirect, &raw.matches, here).map(Action::Redirect);
+        }
+        raw.files.as_ref().map(|files| Action::Files(self.served_files(files, here)))
+    }
+
+    fn served_files(&mut self, raw: &raw::Files, at: At<'_>) -> Files {
+        let root = self.path(&raw.root);
+        if !self.files.is_folder(&root) {
+            let message = format!("there is no folder {}", root.display());
+            let diagnostic = Diagnostic::error("missing-file", at.key("root").span(), message);
+            self.report(diagnostic.help("relative names begin at this file's folder"));
+        }
+        let index = raw.index.clone().unwrap_or_else(|| vec!["index.html".to_owned()]);
+        for (i, name) in index.iter().enumerate() {
+            if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+                let message = format!("{name:?} is not the name of a file");
+                let diagnostic = Diagnostic::error("bad-value", at.key("index").item(i).span(), message);
+                self.report(diagnostic.help("write a name without folders, for example index.html"));
+            }
+        }
+        if let Some(value) = &raw.cache_control {
+            self.header_value(value, at.key("cache-control"));
+        }
+        let mut types = Vec::with_capacity(raw.types.len());
+        for (extension, media) in &raw.types {
+            let here = at.key("types").key(extension);
+            self.header_value(media, here);
+            let name = extension.to_ascii_lowercase();
+            if name.is_empty() || name.contains(['.', '/']) {
+                let message = format!("{extension:?} is not an extension");
+                let diagnostic = Diagnostic::error("bad-value", here.key_span(), message);
+                self.report(
+                    diagnostic.help("write what follows the last dot, for example `log: text/plain`"),
+                );
+            }
+            types.push((name, media.clone()));
+        }
+        Files {
+            root,
+            index,
+            fallback: raw.fallback.as_ref().map(|path| self.literal(path, at.key("fallback"))),
+            listing: raw.listing.unwrap_or(false),
+            precompressed: raw.precompressed.unwrap_or(true),
+            cache_control: raw.cache_control.clone(),
+            hidden: raw.hidden.unwrap_or(false),
+            symlinks: match raw.symlinks {
+                Some(raw::Symlinks::Never) => Symlinks::Never,
+                Some(raw::Symlinks::Within) | None => Symlinks::Within,
+            },
+            types,
+        }
     }
 
     fn respond(&mut self, raw: &raw::Respond, at: At<'_>) -> Respond {

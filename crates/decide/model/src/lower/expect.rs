@@ -81,6 +81,9 @@ pub fn holds(expectation: &Expectation, table: &RouteTable, routes: &[Route]) ->
                     Action::Service(service) => {
                         format!("route `{}` takes it, to service `{service}`", route.name)
                     }
+                    Action::Files(files) => {
+                        format!("route `{}` answers it with a file of {}", route.name, files.root.display())
+                    }
                     Action::Respond(Respond { status, .. }) | Action::Redirect(Redirect { status, .. }) => {
                         format!("route `{}` answers it {status}", route.name)
                     }
@@ -106,6 +109,6 @@ fn own_status(route: &Route) -> Option<u16> {
     match &route.action {
         Action::Respond(respond) => Some(respond.status),
         Action::Redirect(redirect) => Some(redirect.status),
-        Action::Service(_) => None,
+        Action::Service(_) | Action::Files(_) => None,
     }
 }

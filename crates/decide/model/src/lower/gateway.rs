@@ -173,6 +173,11 @@ impl Lower<'_> {
                 default.pipelined_bytes as u64,
                 at.key("pipelined"),
             ) as usize,
+            file_cache_bytes: self.size(
+                raw.file_cache.as_ref(),
+                default.file_cache_bytes as u64,
+                at.key("file-cache"),
+            ) as usize,
             head_timeout: self.positive(
                 raw.head_timeout.as_ref(),
                 default.head_timeout,

@@ -132,6 +132,9 @@ pub struct Limits {
     /// Requests that a client sent ahead (pipelined), read while another is in flight; the rest waits.
     #[schemars(extend("default" = "64KiB"))]
     pub pipelined: Option<Size>,
+    /// Contents of small files that each worker remembers.
+    #[schemars(extend("default" = "16MiB"))]
+    pub file_cache: Option<Size>,
     /// For a request's head to arrive, from its first byte.
     #[schemars(extend("default" = "10s"))]
     pub head_timeout: Option<Duration>,

@@ -23,8 +23,8 @@ pub use config::{
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, Tls, ZuulImport};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
-    Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route, Scheme, Timeouts,
-    ValueCondition, ValueMatch,
+    Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route, Scheme, Symlinks,
+    Timeouts, ValueCondition, ValueMatch,
 };
 pub use service::{
     Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, Protocol, RetryBudget,

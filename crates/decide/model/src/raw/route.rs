@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Duration, FilePath, Host, HostPattern, Method, Name, PathPattern, PathText};
 
-/// A route: what it matches, what is changed, where it goes. Exactly one of `service`, `respond` and `redirect`.
+/// A route: what it matches, what is changed, where it goes. Exactly one of `service`, `respond`,
+/// `redirect` and `files`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-isolated" = "route"))]
@@ -34,6 +35,8 @@ pub struct Route {
     pub respond: Option<Respond>,
     /// Sends the client elsewhere.
     pub redirect: Option<Redirect>,
+    /// Answers with a file of a folder. The path below the folder is the request's, as filters have changed it.
+    pub files: Option<Files>,
 }
 
 /// What a request must be.
@@ -200,6 +203,48 @@ pub struct Redirect {
     pub path: Option<PathText>,
     /// Puts this in place of the prefix that the route matches: `match.path` must be of the form `/a/**`.
     pub prefix: Option<PathText>,
+}
+
+/// A folder whose files are served to GET and HEAD, with validators and ranges.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Files {
+    /// The folder.
+    pub root: FilePath,
+    /// Names of the file that stands for a folder; the first one that is there.
+    #[schemars(extend("default" = ["index.html"]))]
+    pub index: Option<Vec<String>>,
+    /// The file below `root` that is sent for a path that isn't there, for pages that route by themselves. A path
+    /// whose last segment has a dot stays 404: a page in place of a missing script only hides that.
+    pub fallback: Option<PathText>,
+    /// Whether a folder without an index is answered with a page of its names, at most 1000.
+    #[schemars(extend("default" = false))]
+    pub listing: Option<bool>,
+    /// Whether `FILE.br`, `FILE.zst` and `FILE.gz` are sent in place of a text `FILE` to clients that take them. One
+    /// that is older than `FILE` is not.
+    #[schemars(extend("default" = true))]
+    pub precompressed: Option<bool>,
+    /// Sent as `Cache-Control`, for example `public, max-age=3600`.
+    pub cache_control: Option<String>,
+    /// Whether names that begin with a dot are served. `/.well-known` always is.
+    #[schemars(extend("default" = false))]
+    pub hidden: Option<bool>,
+    /// Which symbolic links are followed. None ever leads out of `root`.
+    #[schemars(extend("default" = "within"))]
+    pub symlinks: Option<Symlinks>,
+    /// Types by extension without dot, before the gateway's own: `{ log: text/plain }`.
+    #[serde(default)]
+    pub types: IndexMap<String, String>,
+}
+
+/// Which symbolic links are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symlinks {
+    /// Relative ones that stay within the folder.
+    Within,
+    /// None.
+    Never,
 }
 
 /// How a URL is spoken.

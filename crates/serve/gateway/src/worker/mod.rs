@@ -39,6 +39,8 @@ pub(crate) struct Worker {
     /// Where heads of answers are written before they leave.
     pub head: RefCell<Vec<u8>>,
     pub buffers: Buffers,
+    /// Contents of small files.
+    pub files: RefCell<crate::files::Cache>,
     /// Lines of the access log that were not handed over yet.
     pub lines: Lines,
     /// The date at a moment of the monotonic clock, taken at each sweep.
@@ -89,6 +91,7 @@ impl Worker {
             scratch: RefCell::new(Scratch::new()),
             head: RefCell::default(),
             buffers: Buffers::default(),
+            files: RefCell::default(),
             lines: Lines::default(),
             date: Cell::new((now, setup.clock.wall())),
             deadlines: Rc::default(),

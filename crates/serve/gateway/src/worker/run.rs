@@ -18,6 +18,9 @@ use crate::discover::Resolved;
 use crate::plan::Applied;
 use crate::status::WorkerStatus;
 
+/// Threads of one worker that wait for disks, at most. They are made when they are needed.
+const HELPERS: usize = 8;
+
 /// How often idle connections to services are looked through.
 ///
 /// A close is learned of this much late, at most: the shorter, the better is known when a service closes.
@@ -58,7 +61,11 @@ pub(crate) enum Command {
 
 /// Runs a worker until it is told to stop.
 pub(crate) fn run(setup: Setup) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(HELPERS)
+        .build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, work(setup));
     Ok(())
