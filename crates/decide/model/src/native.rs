@@ -1,5 +1,7 @@
 //! Lowered values as the file that would give them: for `haechi import` and for showing effective values.
 
+mod tls;
+
 use haechi_core::units::show_duration;
 use haechi_route::config::{
     self as route, Action, Endpoints, Filter, GatewayConfig, HostPattern, PathPattern, RedirectPath,
@@ -16,7 +18,7 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
         name: raw::Name(name.clone()),
         listen: raw::SocketAddress(listener.listen.to_string()),
         http2: Some(listener.http2),
-        tls: None,
+        tls: listener.tls.as_ref().map(tls::of_listener),
     });
     raw::File {
         gateway: Some(raw::Gateway {
@@ -119,6 +121,8 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         http2_connection_window: Some(size(limits.http2_connection_window.into())),
         http2_control_frames: Some(limits.http2_control_frames),
         http2_resets: Some(limits.http2_resets),
+        handshakes: u32::try_from(limits.handshakes).ok(),
+        handshake_timeout: Some(duration(limits.handshake_timeout)),
     }
 }
 
@@ -316,6 +320,7 @@ fn service(service: &route::Service) -> raw::Service {
             route::Protocol::Http1 => raw::Protocol::Http1,
             route::Protocol::Http2 => raw::Protocol::H2,
         }),
+        tls: service.tls.as_ref().map(tls::of_service),
         health: None,
     }
 }

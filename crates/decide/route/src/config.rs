@@ -3,6 +3,8 @@
 //! `haechi-model` lowers the YAML file into these, `haechi-zuul` lowers Zuul's properties into these, and
 //! the gateway runs them. A reload is the difference between two [`GatewayConfig`]s.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
+pub use tls::{Certificate, ClientCertificates, ServiceTls, Tls, TlsVersion, UnknownName};
 
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Listener {
     pub listen: SocketAddr,
     /// Whether clients may speak HTTP/2.
     pub http2: bool,
+    /// Speaks TLS.
+    pub tls: Option<Tls>,
 }
 
 /// A route: what it matches, what is changed, where it goes.
@@ -214,6 +219,8 @@ pub struct Service {
     pub connections: Connections,
     /// What it speaks.
     pub protocol: Protocol,
+    /// Spoken to over TLS.
+    pub tls: Option<ServiceTls>,
 }
 
 /// What a service speaks.
@@ -384,6 +391,10 @@ pub struct Limits {
     pub http2_control_frames: u32,
     /// Streams that a client may reset within ten seconds.
     pub http2_resets: u32,
+    /// TLS handshakes under way, per worker.
+    pub handshakes: usize,
+    /// For a TLS handshake to be done.
+    pub handshake_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -405,6 +416,8 @@ impl Default for Limits {
             http2_connection_window: 1 << 20,
             http2_control_frames: 10_000,
             http2_resets: 1_000,
+            handshakes: 10_000,
+            handshake_timeout: Duration::from_secs(10),
         }
     }
 }

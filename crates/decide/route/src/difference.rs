@@ -1,6 +1,8 @@
 //! What changed between two configurations, as lines for people:
 //! `route hello: timeouts.first-byte 1s → 2s`.
 
+mod tls_words;
+
 use std::fmt::{self, Write as _};
 
 use haechi_core::units::show_duration;
@@ -61,10 +63,10 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
     let mut changes = Vec::new();
     let listeners = |config: &GatewayConfig| {
         let one = |(name, listener): (&String, &crate::config::Listener)| {
-            (
-                format!("listener {name}"),
-                vec![("listen", listener.listen.to_string()), ("http2", listener.http2.to_string())],
-            )
+            let tls = listener.tls.as_ref().map_or_else(|| "none".to_owned(), tls_words::of_listener);
+            let http2 = listener.http2.to_string();
+            let fields = vec![("listen", listener.listen.to_string()), ("http2", http2), ("tls", tls)];
+            (format!("listener {name}"), fields)
         };
         config.listeners.iter().map(one).collect()
     };
@@ -159,7 +161,7 @@ fn of_route(route: &Route) -> Fields {
 }
 
 fn of_service(service: &Service) -> Fields {
-    let Service { endpoints, balance, ejection, retry_budget, connections, protocol } = service;
+    let Service { endpoints, balance, ejection, retry_budget, connections, protocol, tls } = service;
     vec![
         ("endpoints", endpoints_words(endpoints)),
         ("balance", balance_words(*balance).to_owned()),
@@ -176,6 +178,7 @@ fn of_service(service: &Service) -> Fields {
         ("connections.requests", connections.requests.to_string()),
         ("connections.in-flight", connections.in_flight.to_string()),
         ("protocol", protocol_words(*protocol).to_owned()),
+        ("tls", tls.as_ref().map_or_else(|| "none".to_owned(), tls_words::of_service)),
     ]
 }
 
@@ -207,6 +210,8 @@ fn of_limits(limits: &Limits) -> Fields {
         ("http2-connection-window", bytes(limits.http2_connection_window.into())),
         ("http2-control-frames", limits.http2_control_frames.to_string()),
         ("http2-resets", limits.http2_resets.to_string()),
+        ("handshakes", limits.handshakes.to_string()),
+        ("handshake-timeout", show_duration(limits.handshake_timeout)),
     ]
 }
 

@@ -27,6 +27,7 @@ fn service(weights: &[u16]) -> Service {
         retry_budget: RetryBudget::default(),
         connections: Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
+        tls: None,
     }
 }
 
@@ -36,9 +37,10 @@ fn to(service: &str, route: Route) -> Route {
 
 fn config() -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config
-        .listeners
-        .insert("web".to_owned(), Listener { listen: "127.0.0.1:8080".parse().unwrap(), http2: true });
+    config.listeners.insert(
+        "web".to_owned(),
+        Listener { listen: "127.0.0.1:8080".parse().unwrap(), http2: true, tls: None },
+    );
     config.routes = vec![to("app", route("hello", "/hello/**")), to("app", route("all", "/**"))];
     config.services.insert(name("app"), service(&[100]));
     config

@@ -22,6 +22,7 @@ pub(crate) fn of_endpoints(endpoints: Endpoints) -> Service {
         retry_budget: RetryBudget::default(),
         connections: Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
+        tls: None,
     }
 }
 

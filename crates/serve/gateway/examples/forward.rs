@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<Vec<_>, std::net::AddrParseError>>()?;
     let name = ServiceName::new("app")?;
     let config = GatewayConfig {
-        listeners: [("web".to_owned(), Listener { listen, http2: true })].into(),
+        listeners: [("web".to_owned(), Listener { listen, http2: true, tls: None })].into(),
         services: [(
             name.clone(),
             Service {
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 retry_budget: RetryBudget::default(),
                 connections: Connections::default(),
                 protocol: haechi_route::config::Protocol::default(),
+                tls: None,
             },
         )]
         .into(),

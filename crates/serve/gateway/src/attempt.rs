@@ -1,12 +1,10 @@
 //! One try to get an answer from one endpoint: connect or reuse, send, wait for the head.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
 use haechi_route::config::Protocol;
-use tokio::net::TcpStream;
 
 use crate::answer::{self, Answer, Begun, Context, Frame};
 use crate::conn::Conn;
@@ -50,8 +48,7 @@ impl Exchange<'_> {
         service.stats.connects.one();
         self.arm(self.timing.attempted, self.route.timeouts.connect);
         // Boxed, so that a connection which stays idle doesn't carry the room for it.
-        let stream = Box::pin(self.open(picked)).await.map_err(Failed::to_connect)?;
-        let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        let conn = Box::pin(self.open(service, picked)).await.map_err(Failed::to_connect)?;
         self.timing.connected = self.worker.now();
         Ok(Upstream::new(conn, Life::new(self.timing.connected)))
     }
@@ -76,10 +73,9 @@ impl Exchange<'_> {
             self.in_time(pool.wait()).await.map_err(Failed::to_connect)?;
         };
         service.stats.connects.one();
-        let stream = self.open(picked).await.map_err(Failed::to_connect)?;
-        let conn = Conn::tcp(stream).map_err(|_| Failed::to_connect(Failure::Unreachable))?;
+        let conn = self.open(service, picked).await.map_err(Failed::to_connect)?;
         let limits = self.worker.plan.borrow().config.limits.clone();
-        let opened = pool.open(conn, false, &limits, self.worker.clock());
+        let opened = pool.open(conn, service.tls.is_some(), &limits, self.worker.clock());
         let opened = self.in_time(opened).await.map_err(Failed::to_connect)?;
         let stream = opened.map_err(|_| Failed::to_connect(Failure::Unreachable))?;
         self.timing.connected = self.worker.now();
@@ -98,15 +94,11 @@ impl Exchange<'_> {
         .await
     }
 
-    async fn open(&mut self, picked: &Picked<'_>) -> Result<TcpStream, Failure> {
-        let mut connecting = pin!(TcpStream::connect(picked.endpoint.address));
+    async fn open(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Conn, Failure> {
+        let mut connecting = pin!(service.dial(&picked.endpoint));
         poll_fn(|cx| {
             if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
-                return Poll::Ready(result.map_err(|error| match error.kind() {
-                    io::ErrorKind::ConnectionRefused => Failure::Refused,
-                    io::ErrorKind::TimedOut => Failure::ConnectTimeout,
-                    _ => Failure::Unreachable,
-                }));
+                return Poll::Ready(result);
             }
             if self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
                 return Poll::Ready(Err(Failure::ClientGone));

@@ -105,6 +105,13 @@ impl Client {
         .await;
     }
 
+    /// Ends the connection in peace. Over TLS the client is told, so that it can tell this end from a cut.
+    pub fn close(mut self) {
+        if self.is_flushed() {
+            self.conn.say_goodbye();
+        }
+    }
+
     /// Ends the connection so that an answer without a length can't be taken for whole.
     pub fn reset(self) {
         self.conn.reset();

@@ -19,7 +19,7 @@ use crate::h2::{Inbound, Outbound};
 
 /// A connection.
 #[derive(Debug)]
-#[expect(dead_code, reason = "listeners and services that use TLS and Unix sockets come next")]
+#[expect(dead_code, reason = "listeners and services that use Unix sockets come next")]
 pub(crate) enum Conn {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -116,6 +116,15 @@ impl Conn {
             Self::Unix(stream) => stream.poll_read_ready(&mut cx).is_pending(),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(&mut cx).is_pending(),
             Self::H2In(_) | Self::H2Out(_) => false,
+        }
+    }
+
+    /// Tells the peer over TLS that nothing more comes, if that can be sent at once. Plain sockets say it by closing.
+    pub fn say_goodbye(&mut self) {
+        if let Self::Tls(stream) = self {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Whether the peer hears it changes nothing here.
+            let _ = Pin::new(&mut **stream).poll_shutdown(&mut cx);
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use haechi_core::Directory;
-use haechi_route::config::Endpoints;
+use haechi_route::config::{Endpoints, Service};
 
 /// Addresses by name and port, as last resolved.
 pub(crate) type Resolved = BTreeMap<(String, u16), Arc<[SocketAddr]>>;
@@ -23,8 +23,9 @@ pub(crate) struct Target {
 const WEIGHT: u16 = 100;
 
 /// The endpoints of a service, now.
-pub(crate) fn targets(endpoints: &Endpoints, directory: &Directory, resolved: &Resolved) -> Vec<Target> {
-    match endpoints {
+pub(crate) fn targets(service: &Service, directory: &Directory, resolved: &Resolved) -> Vec<Target> {
+    let secure = service.tls.is_some();
+    match &service.endpoints {
         Endpoints::Static(list) => list
             .iter()
             .map(|e| Target { address: e.address, authority: e.address.to_string(), weight: e.weight })
@@ -32,7 +33,11 @@ pub(crate) fn targets(endpoints: &Endpoints, directory: &Directory, resolved: &R
         Endpoints::Dns { host, port } => resolved
             .get(&(host.clone(), *port))
             .map(|addresses| {
-                let authority = if *port == 80 { host.clone() } else { format!("{host}:{port}") };
+                let authority = if *port == if secure { 443 } else { 80 } {
+                    host.clone()
+                } else {
+                    format!("{host}:{port}")
+                };
                 addresses
                     .iter()
                     .map(|address| Target { address: *address, authority: authority.clone(), weight: WEIGHT })
@@ -46,7 +51,7 @@ pub(crate) fn targets(endpoints: &Endpoints, directory: &Directory, resolved: &R
                 snapshot
                     .instances
                     .iter()
-                    .filter(|fact| fact.state.takes_requests() && !fact.secure)
+                    .filter(|fact| fact.state.takes_requests() && fact.secure == secure)
                     .map(|fact| Target {
                         address: fact.address,
                         authority: fact.address.to_string(),

@@ -31,6 +31,8 @@ pub(crate) struct Endpoint {
     pub h2: Pool,
     /// Whether it is ejected or left the service: no connection is kept then.
     pub closed: Cell<bool>,
+    /// Why there is no TLS with it, as was said last.
+    pub tls_problem: RefCell<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl Endpoint {
             swept: Cell::new(Instant::ZERO),
             h2: Pool::default(),
             closed: Cell::new(false),
+            tls_problem: RefCell::default(),
         }
     }
 

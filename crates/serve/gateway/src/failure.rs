@@ -18,6 +18,12 @@ pub(crate) enum Failure {
     HeadTimeout,
     #[error("the request's body did not arrive in time")]
     BodyTimeout,
+    #[error("this port speaks TLS: use https")]
+    PlainHttpToTls,
+    #[error("this port speaks plain HTTP, not TLS: use http")]
+    TlsToPlainHttp,
+    #[error("this connection was made for another host; open a new one for this host")]
+    Misdirected,
     #[error("no route matches this request")]
     NoRoute,
     #[error("the service has no endpoint that takes requests")]
@@ -30,6 +36,10 @@ pub(crate) enum Failure {
     Unreachable,
     #[error("the connection to the service was not made in time")]
     ConnectTimeout,
+    #[error("no TLS connection to the service could be made")]
+    Handshake,
+    #[error("the service's certificate is not trusted")]
+    Certificate,
     #[error("the service closed the connection before it answered")]
     Closed,
     #[error("the service did not begin to answer in time")]
@@ -65,15 +75,18 @@ impl Failure {
     pub const fn status(self) -> u16 {
         match self {
             Self::Request(refusal) => refusal.status(),
-            Self::Path(_) | Self::Body(_) => 400,
+            Self::Path(_) | Self::Body(_) | Self::PlainHttpToTls | Self::TlsToPlainHttp => 400,
             Self::BodyTooLarge => 413,
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::NoRoute | Self::NoFile => 404,
             Self::FileForbidden => 403,
             Self::FileUnreadable | Self::FileShrank => 500,
+            Self::Misdirected => 421,
             Self::NoEndpoint | Self::Full => 503,
             Self::Refused
             | Self::Unreachable
+            | Self::Handshake
+            | Self::Certificate
             | Self::Closed
             | Self::Response(_)
             | Self::ResponseBody(_)
@@ -96,13 +109,17 @@ impl Failure {
             | Self::BodyTooLarge
             | Self::HeadTimeout
             | Self::BodyTimeout
+            | Self::PlainHttpToTls
+            | Self::TlsToPlainHttp
             | Self::ClientGone => "http_request_error",
-            Self::NoRoute | Self::NoFile | Self::FileForbidden => "http_request_denied",
+            Self::NoRoute | Self::Misdirected | Self::NoFile | Self::FileForbidden => "http_request_denied",
             Self::FileUnreadable | Self::FileShrank => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",
             Self::Unreachable => "destination_ip_unroutable",
+            Self::Handshake => "tls_protocol_error",
+            Self::Certificate => "tls_certificate_error",
             Self::ConnectTimeout => "connection_timeout",
             Self::Closed => "connection_terminated",
             Self::FirstByteTimeout => "connection_read_timeout",
@@ -125,6 +142,8 @@ impl Failure {
                 | Self::BodyTooLarge
                 | Self::HeadTimeout
                 | Self::BodyTimeout
+                | Self::PlainHttpToTls
+                | Self::TlsToPlainHttp
                 | Self::ClientGone
                 | Self::Truncated
                 | Self::ResponseBody(_)

@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::plan::Applied;
 use crate::resolving::Resolving;
 use crate::status::Status;
+use crate::tls::{self, Live};
 use crate::worker::{Command, NewListener, Places, Setup, run};
 
 /// How the gateway is started.
@@ -75,6 +76,14 @@ pub enum ApplyError {
         /// Why.
         source: std::io::Error,
     },
+    /// The TLS of a listener can't be set up.
+    #[error("listener {name}: {source}")]
+    Tls {
+        /// The listener.
+        name: String,
+        /// Why.
+        source: haechi_tls::LoadError,
+    },
     /// A worker is gone: the gateway was drained.
     #[error("the gateway has stopped")]
     Stopped,
@@ -87,6 +96,7 @@ pub struct Gateway {
     addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
     running: watch::Sender<Arc<Applied>>,
     resolving: Resolving,
+    certificates: tls::Watch,
 }
 
 struct WorkerHandle {
@@ -167,6 +177,7 @@ impl Gateway {
             addresses: watch::Sender::new(BTreeMap::new()),
             running: watch::Sender::new(empty),
             resolving,
+            certificates: tls::Watch::start()?,
         };
         gateway.run(options.config, None, options.generation).await?;
         Ok(gateway)
@@ -205,9 +216,15 @@ impl Gateway {
             return Err(ApplyError::Stale { given: generation, running });
         }
         let log = self.log(&config)?;
+        let tls_before = before.tls.clone();
+        // Reading files and keys may take a while.
+        let reading = tokio::task::spawn_blocking(move || (Live::of(&config, &tls_before), config));
+        let (live, config) = reading.await.map_err(|_| ApplyError::Stopped)?;
+        let live = live.map_err(|(name, source)| ApplyError::Tls { name, source })?;
         self.resolving.want(&config).await;
         let (closed, opened) = self.open(&mut state, &config)?;
-        let applied = Arc::new(Applied::new(config, table, generation, log, &before));
+        self.certificates.follow(live.clone());
+        let applied = Arc::new(Applied::new(config, table, generation, log, live, &before));
         let mut waiting = Vec::with_capacity(self.workers.len());
         let mut opened = opened.into_iter();
         for worker in &self.workers {
@@ -287,6 +304,7 @@ impl Gateway {
     /// What the gateway does now. A worker that does not answer within a second is left out.
     pub async fn status(&self) -> Status {
         let running = self.running.borrow().clone();
+        let (certificates, problems) = running.tls.status();
         let mut status = Status {
             generation: running.generation,
             listeners: self.local_addrs(),
@@ -300,6 +318,8 @@ impl Gateway {
                 .map(|(name, sum)| (name, sum.into()))
                 .collect(),
             refused: running.refused.iter().map(ToString::to_string).collect(),
+            certificates,
+            problems,
         };
         for worker in &self.workers {
             let (to, from) = oneshot::channel();
@@ -315,7 +335,7 @@ impl Gateway {
     /// All counters, as Prometheus reads them.
     pub fn metrics(&self) -> String {
         let boards: Vec<&Board> = self.boards().collect();
-        metrics::render(&boards, self.generation().0)
+        metrics::render(&boards, self.generation().0, &self.running.borrow().tls.status().0)
     }
 
     fn boards(&self) -> impl Iterator<Item = &Board> {

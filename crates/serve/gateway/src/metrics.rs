@@ -7,6 +7,7 @@ use haechi_core::{RouteName, ServiceName};
 
 use crate::board::Board;
 use crate::stats::{BOUNDS_US, Counter, HistogramSum, RouteStats, ServiceStats, WorkerStats};
+use crate::status::CertificateStatus;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -94,14 +95,51 @@ fn add_classes(sums: &mut [u64; 5], classes: &[Counter; 5]) {
 }
 
 /// Writes all metrics.
-pub(crate) fn render(boards: &[&Board], generation: u64) -> String {
+pub(crate) fn render(boards: &[&Board], generation: u64, certificates: &[CertificateStatus]) -> String {
     let mut out = String::with_capacity(16 << 10);
     head(&mut out, "haechi_generation", "gauge", "Generation of the running configuration.");
     line(&mut out, "haechi_generation", "", generation);
     render_routes(&mut out, &routes(boards.iter().copied()));
     render_services(&mut out, &services(boards.iter().copied()));
     render_workers(&mut out, boards);
+    render_tls(&mut out, boards, certificates);
     out
+}
+
+fn render_tls(out: &mut String, boards: &[&Board], certificates: &[CertificateStatus]) {
+    let mut done: BTreeMap<String, u64> = BTreeMap::new();
+    let mut failed: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut under_way = 0;
+    for stats in boards.iter().map(|board| &board.worker.tls) {
+        for (labels, count) in stats.each_done() {
+            *done.entry(labels).or_default() += count;
+        }
+        for (reason, count) in stats.each_failed() {
+            *failed.entry(reason).or_default() += count;
+        }
+        under_way += stats.under_way.get();
+    }
+    head(out, "haechi_tls_handshakes_total", "counter", "TLS handshakes with clients that were done.");
+    for (labels, count) in done {
+        line(out, "haechi_tls_handshakes_total", &labels, count);
+    }
+    head(out, "haechi_tls_handshake_failures_total", "counter", "TLS handshakes with clients that failed.");
+    for (reason, count) in failed {
+        line(out, "haechi_tls_handshake_failures_total", &format!("reason=\"{reason}\""), count);
+    }
+    head(
+        out,
+        "haechi_tls_handshakes_under_way",
+        "gauge",
+        "TLS handshakes with clients that are not done yet.",
+    );
+    line(out, "haechi_tls_handshakes_under_way", "", under_way);
+    let name = "haechi_certificate_expiry_timestamp_seconds";
+    head(out, name, "gauge", "When a certificate that is served expires, in seconds since 1970.");
+    for certificate in certificates {
+        let (listener, file) = (label(&certificate.listener), label(&certificate.file));
+        line(out, name, &format!("listener=\"{listener}\",file=\"{file}\""), certificate.not_after);
+    }
 }
 
 fn render_routes(out: &mut String, routes: &BTreeMap<RouteName, RouteSum>) {

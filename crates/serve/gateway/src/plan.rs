@@ -12,6 +12,7 @@ use crate::access_log::Writer;
 use crate::board::Board;
 use crate::route::{Destination, RunningRoute};
 use crate::service::Service;
+use crate::tls::Live;
 
 /// A configuration and its route table, made once for all workers.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Applied {
     pub refused: Vec<Refused>,
     /// Where lines of the access log go.
     pub log: Option<Arc<Writer>>,
+    /// The TLS of listeners and services.
+    pub tls: Live,
     /// What ran before.
     after: Generation,
     /// For each route, its index in what ran before, if it is the same. Requests wait while a worker makes its
@@ -39,6 +42,7 @@ impl Applied {
         table: Option<Arc<RouteTable>>,
         generation: Generation,
         log: Option<Arc<Writer>>,
+        tls: Live,
         before: &Self,
     ) -> Self {
         let build = || {
@@ -55,7 +59,7 @@ impl Applied {
         });
         let unchanged = unchanged.collect();
         let fewer = !known.is_empty() || old.services.keys().any(|name| !config.services.contains_key(name));
-        Self { generation, config, table, refused, log, after: before.generation, unchanged, fewer }
+        Self { generation, config, table, refused, log, tls, after: before.generation, unchanged, fewer }
     }
 
     /// Nothing at all.
@@ -66,6 +70,7 @@ impl Applied {
             table: Arc::default(),
             refused: Vec::new(),
             log: None,
+            tls: Live::default(),
             after: Generation(0),
             unchanged: Vec::new(),
             fewer: false,
@@ -95,7 +100,8 @@ impl Plan {
                 let old = before.and_then(|plan| plan.services.get(name));
                 let kept = old.filter(|old| old.config == *service).cloned();
                 let running = kept.unwrap_or_else(|| {
-                    let mut new = Service::new(name.clone(), service.clone(), board.service(name), now);
+                    let tls = applied.tls.service(name).cloned();
+                    let mut new = Service::new(name.clone(), service.clone(), tls, board.service(name), now);
                     if let Some(old) = old {
                         new.inherit(old, now);
                     }

@@ -14,6 +14,7 @@ use haechi_http::{
 };
 use haechi_route::config::{Asked, Files, Redirect, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
+use haechi_tls::Session;
 use smallvec::SmallVec;
 
 use crate::failure::Failure;
@@ -22,6 +23,9 @@ use crate::own::Ready;
 use crate::plan::Plan;
 use crate::route::{Destination, HostPolicy, RunningRoute};
 use crate::worker::Buffers;
+
+/// How a TLS connection begins: a record of the handshake (RFC 8446 §5.1).
+const TLS_RECORD: [u8; 2] = [0x16, 0x03];
 
 /// What is known of a client's connection, as text that goes into requests.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct ClientFacts {
     pub scheme: &'static str,
     /// Whether it speaks HTTP/2.
     pub http2: bool,
+    /// What was agreed on over TLS. Shared by the streams of a connection.
+    pub tls: Option<Rc<Session>>,
 }
 
 /// A request as it goes to the service.
@@ -148,6 +154,9 @@ pub(crate) fn prepare(
     let head = match RequestHead::parse(input, &mut slots, &plan.head_limits) {
         Ok(Some(head)) => head,
         Ok(None) => return Prepared::Incomplete,
+        Err(_) if client.tls.is_none() && input.starts_with(&TLS_RECORD) => {
+            return Prepared::Refused(Failure::TlsToPlainHttp);
+        }
         Err(refusal) => return Prepared::Refused(refusal.into()),
     };
     let facts = RequestFacts::new(&head, plan, buffers, now);
@@ -155,6 +164,11 @@ pub(crate) fn prepare(
     let limit = plan.config.limits.body_bytes;
     if limit > 0 && matches!(head.framing, RequestFraming::Length(length) if length > limit) {
         return own(facts, Reply::Failure(Failure::BodyTooLarge), None, body, head.len);
+    }
+    if let (Some(session), Some(authority)) = (&client.tls, head.authority)
+        && !session.may_serve(authority.host)
+    {
+        return own(facts, Reply::Failure(Failure::Misdirected), None, body, head.len);
     }
     if head.target.path_and_query == "*" {
         return own(facts, Reply::Options, None, body, head.len);
@@ -436,7 +450,8 @@ fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) 
         | Known::ForwardedHost
         | Known::ForwardedProto
         | Known::ForwardedPort
-        | Known::ForwardedPrefix => false,
+        | Known::ForwardedPrefix
+        | Known::ForwardedClientCert => false,
         Known::Via => route.forwarded,
         Known::Expect => head.expect_continue,
         known if known.is_hop_by_hop() => false,
@@ -482,6 +497,12 @@ fn write_forwarded(
     write("X-Forwarded-Port", &said.port, &client.port);
     if let Some(prefix) = &route.forwarded_prefix {
         write("X-Forwarded-Prefix", &said.prefix, prefix);
+    }
+    let identity = client.tls.as_ref().and_then(|session| session.client.as_deref());
+    if let Some(identity) = identity
+        && !route.request.drops("x-forwarded-client-cert")
+    {
+        write_list(out, "X-Forwarded-Client-Cert", &[], identity);
     }
     out.extend_from_slice(if client.http2 { b"Via: 2.0 haechi\r\n" } else { b"Via: 1.1 haechi\r\n" });
 }

@@ -9,6 +9,7 @@ use haechi_core::rng::Rng;
 use haechi_core::{Instant, ServiceName, Witness};
 use haechi_guard::RetryBudget;
 use haechi_route::config;
+use haechi_tls::ClientTls;
 
 use crate::conn::Conn;
 use crate::discover::Target;
@@ -20,6 +21,8 @@ use crate::stats::{ServiceStats, count_class};
 pub(crate) struct Service {
     pub name: ServiceName,
     pub config: config::Service,
+    /// How TLS is spoken to its endpoints, if it is.
+    pub tls: Option<Arc<ClientTls>>,
     /// These three are shared with the service that this one replaced: requests on their way still count, and may
     /// still need another endpoint.
     picker: Rc<RefCell<Picker>>,
@@ -40,13 +43,20 @@ pub(crate) struct Picked<'s> {
 }
 
 impl Service {
-    pub fn new(name: ServiceName, config: config::Service, stats: Arc<ServiceStats>, now: Instant) -> Self {
+    pub fn new(
+        name: ServiceName,
+        config: config::Service,
+        tls: Option<Arc<ClientTls>>,
+        stats: Arc<ServiceStats>,
+        now: Instant,
+    ) -> Self {
         Self {
             picker: Rc::new(RefCell::new(Picker::new(config.balance, config.ejection.clone()))),
             budget: Rc::new(RefCell::new(RetryBudget::new(config.retry_budget.clone(), now))),
             endpoints: Rc::default(),
             name,
             config,
+            tls,
             stats,
         }
     }
@@ -54,10 +64,17 @@ impl Service {
     /// Takes over what the service that this one replaces knew: its endpoints with their connections, and the
     /// tokens of its budget.
     pub fn inherit(&mut self, old: &Self, now: Instant) {
-        self.endpoints = old.endpoints.clone();
-        for endpoint in self.endpoints.borrow().iter() {
-            // The new configuration may have readmitted it.
-            endpoint.closed.set(false);
+        if self.config.tls == old.config.tls {
+            self.endpoints = old.endpoints.clone();
+            for endpoint in self.endpoints.borrow().iter() {
+                // The new configuration may have readmitted it.
+                endpoint.closed.set(false);
+            }
+        } else {
+            // Connections that were verified otherwise, or not at all, carry no request of the new one.
+            for endpoint in old.endpoints.borrow().iter() {
+                endpoint.close(&old.stats);
+            }
         }
         self.picker = old.picker.clone();
         self.picker.borrow_mut().configure(self.config.balance, self.config.ejection.clone(), now);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use haechi_http::{BadBody, BadRequest};
 
 use crate::failure::Failure;
+use crate::tls_stats::TlsStats;
 
 /// Grows. One writer.
 #[derive(Debug, Default)]
@@ -192,6 +193,10 @@ limits! {
     file_cache,
     /// Interim answers beyond what one answer may have.
     interim_answers,
+    /// TLS handshakes turned away because of `limits.handshakes`.
+    handshakes,
+    /// TLS handshakes that were not done within `limits.handshake_timeout`.
+    handshake_timeout,
 }
 
 /// Counts of one worker that belong to no route or service.
@@ -200,6 +205,7 @@ pub(crate) struct WorkerStats {
     pub accepted: Counter,
     pub connections: Counter,
     pub limits: LimitStats,
+    pub tls: TlsStats,
     /// Requests refused before a route was known, by class of status.
     pub refused: [Counter; 5],
     pub access_log_dropped: Counter,

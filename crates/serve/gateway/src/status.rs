@@ -24,6 +24,29 @@ pub struct Status {
     pub routes: BTreeMap<RouteName, RouteStatus>,
     /// Routes of the configuration that can't be had, and why.
     pub refused: Vec<String>,
+    /// Certificates that are served.
+    pub certificates: Vec<CertificateStatus>,
+    /// Certificates, keys and lists that can't be used as they are on disk now, and why.
+    pub problems: Vec<String>,
+}
+
+/// A certificate of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CertificateStatus {
+    /// The listener that serves it.
+    pub listener: String,
+    /// The file it was read from.
+    pub file: String,
+    /// The names it covers.
+    pub names: Vec<String>,
+    /// Who issued it.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Seconds since 1970.
+    pub not_before: u64,
+    /// Seconds since 1970.
+    pub not_after: u64,
 }
 
 /// A service's state.

@@ -53,7 +53,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
                 let Client { conn, pending, facts, deadline, .. } = client;
                 return Box::pin(h2::serve(conn, pending, facts, deadline, worker)).await;
             }
-            Received::Closed => return,
+            Received::Closed => return client.close(),
         };
         client.may_open_http2 = false;
         let idle = worker.plan.borrow().config.limits.keep_alive;
@@ -62,7 +62,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
             Then::Keep if flushed => {}
             Then::Linger if flushed => return Box::pin(client.linger(&worker)).await,
             Then::Reset => return client.reset(),
-            _ => return,
+            _ => return client.close(),
         }
     }
 }
@@ -302,6 +302,10 @@ impl Exchange<'_> {
             Failure::Refused => Witness::Refused,
             Failure::ConnectTimeout | Failure::Unreachable | Failure::FirstByteTimeout => Witness::TimedOut,
             Failure::Closed if !failed.is_stale_connection() => Witness::Reset,
+            Failure::Handshake | Failure::Certificate => {
+                // What is wrong with its TLS is between it and this gateway; the registry doesn't hear of it.
+                return picked.failed(self.worker.now(), Witness::Reset);
+            }
             _ => return,
         };
         let (address, at) = (picked.endpoint.address, self.worker.now());
@@ -368,10 +372,21 @@ pub(crate) fn respond(
     client.send(&out, worker).map_or(Then::Close, |()| then)
 }
 
+/// Tells a client why it is not served at all, and closes.
+pub(crate) async fn tell(mut client: Client, failure: Failure, worker: &Worker) {
+    if refuse(&mut client, failure, worker) == Then::Linger {
+        client.linger(worker).await;
+    }
+}
+
 /// Answers bytes that are no request. Nothing that follows them can be trusted.
 pub(crate) fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> Then {
     worker.stats.refused(failure);
     worker.stats.limits.struck(failure);
+    if failure == Failure::TlsToPlainHttp {
+        worker.stats.tls.failed("tls_on_plain_port");
+        tracing::info!(client = client.facts.ip, port = client.facts.port, "{failure}");
+    }
     respond(client, failure, false, false, worker)
 }
 

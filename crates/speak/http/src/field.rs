@@ -41,6 +41,8 @@ pub enum Known {
     ForwardedPort,
     /// `X-Forwarded-Prefix`
     ForwardedPrefix,
+    /// `X-Forwarded-Client-Cert`, and what CGI takes for it
+    ForwardedClientCert,
     /// Not a framing field, but some parsers take it for one: `Content_Length`, `Transfer.Encoding`.
     LookAlike,
 }
@@ -69,6 +71,7 @@ impl Known {
             17 if is("x-forwarded-proto") => Self::ForwardedProto,
             17 if looks_like(name, "transfer-encoding") => Self::LookAlike,
             18 if is("x-forwarded-prefix") => Self::ForwardedPrefix,
+            23 if looks_like(name, "x-forwarded-client-cert") => Self::ForwardedClientCert,
             _ => Self::Other,
         }
     }
@@ -89,7 +92,7 @@ impl Known {
     }
 }
 
-/// Whether `name` differs from the framing field `framing` only by case and by another mark for `-`. CGI and its
+/// Whether `name` differs from the field `framing` only by case and by another mark for `-`. CGI and its
 /// heirs turn `_`, and some every other mark too, into `HTTP_CONTENT_LENGTH`.
 fn looks_like(name: &str, framing: &str) -> bool {
     name.bytes()

@@ -197,6 +197,12 @@ impl Lower<'_> {
             ),
             http2_control_frames: raw.http2_control_frames.unwrap_or(default.http2_control_frames),
             http2_resets: raw.http2_resets.unwrap_or(default.http2_resets),
+            handshakes: raw.handshakes.map_or(default.handshakes, |n| n as usize),
+            handshake_timeout: self.positive(
+                raw.handshake_timeout.as_ref(),
+                default.handshake_timeout,
+                at.key("handshake-timeout"),
+            ),
         };
         const HEADS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
         if !HEADS.contains(&limits.head_bytes) {

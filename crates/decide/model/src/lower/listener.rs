@@ -40,48 +40,8 @@ impl Lower<'_> {
 
     fn listener(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Listener> {
         let listen = format::listen_address(&raw.listen.0).ok()?;
-        if let Some(tls) = &raw.tls {
-            let before = self.diagnostics.len();
-            self.certificates(tls, at.key("tls").key("certificates"));
-            if self.diagnostics.len() == before {
-                // Serving HTTP in the clear on a port that was meant for TLS would be worse than not serving.
-                let message = "this version can't serve TLS yet";
-                let diagnostic = Diagnostic::error("not-yet", at.key("tls").span(), message);
-                self.report(
-                    diagnostic.help("remove `tls` to serve plain HTTP, for example behind a TLS terminator"),
-                );
-            }
-        }
-        Some(Listener { listen, http2: raw.http2.unwrap_or(true) })
-    }
-
-    fn certificates(&mut self, tls: &raw::Tls, at: At<'_>) {
-        for (i, file) in tls.certificates.iter().enumerate() {
-            let path = self.path(file);
-            let at = at.item(i);
-            let Some(text) = self.readable(&path, "the certificate file", at) else { continue };
-            let has = |label: &str| {
-                text.contains(&format!("-----BEGIN {label}-----"))
-                    && text.contains(&format!("-----END {label}-----"))
-            };
-            let has_key = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"].into_iter().any(has);
-            let (message, help) = if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
-                ("has a private key with a passphrase", "decrypt it: openssl pkey -in FILE -out FILE")
-            } else if !text.contains("-----BEGIN ") {
-                ("is not a PEM file", "a PEM file begins with -----BEGIN CERTIFICATE-----")
-            } else if !has("CERTIFICATE") {
-                (
-                    "holds no certificate",
-                    "put the certificate chain in front of the key: cat chain.pem key.pem",
-                )
-            } else if !has_key {
-                ("holds no private key", "put the key behind the certificates: cat chain.pem key.pem")
-            } else {
-                continue;
-            };
-            let message = format!("{} {message}", path.display());
-            self.report(Diagnostic::error("bad-certificate", at.span(), message).help(help));
-        }
+        let tls = raw.tls.as_ref().map(|tls| self.tls(tls, at.key("tls")));
+        Some(Listener { listen, http2: raw.http2.unwrap_or(true), tls })
     }
 
     /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.

@@ -12,6 +12,7 @@ mod path;
 mod registry;
 mod route;
 mod service;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

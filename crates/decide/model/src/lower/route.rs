@@ -361,7 +361,7 @@ impl Lower<'_> {
     }
 }
 
-fn host_pattern(text: &str) -> HostPattern {
+pub(super) fn host_pattern(text: &str) -> HostPattern {
     let lower = text.trim_end_matches('.').to_ascii_lowercase();
     if let Ok(ip) = lower.parse::<std::net::Ipv6Addr>() {
         return HostPattern::Exact(format!("[{ip}]"));

@@ -71,6 +71,7 @@ impl Lower<'_> {
                 raw::Protocol::Http1 => Protocol::Http1,
                 raw::Protocol::H2 => Protocol::Http2,
             },
+            tls: raw.tls.as_ref().map(|tls| self.service_tls(tls, at.key("tls"))),
         })
     }
 

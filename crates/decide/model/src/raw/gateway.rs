@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, Duration, FilePath, HttpUrl, Name, Route, Size, SocketAddress};
+use super::{Auth, Duration, FilePath, HttpUrl, Name, Route, Size, SocketAddress, Tls};
 
 /// The gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,17 +38,8 @@ pub struct Listener {
     /// Whether clients may speak HTTP/2: by ALPN over TLS, in the clear when they know it beforehand.
     #[schemars(extend("default" = true))]
     pub http2: Option<bool>,
-    /// Speaks TLS. This version checks the certificates and then leaves the listener out: it can't serve TLS yet.
+    /// Speaks TLS.
     pub tls: Option<Tls>,
-}
-
-/// TLS of a listener.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Tls {
-    /// PEM files, each with a certificate chain and its private key.
-    #[schemars(length(min = 1))]
-    pub certificates: Vec<FilePath>,
 }
 
 /// Routes from elsewhere.
@@ -157,4 +148,10 @@ pub struct Limits {
     /// HTTP/2 streams that a client may reset in ten seconds. One that resets more is sent away.
     #[schemars(range(min = 10, max = 10_000_000), extend("default" = 1_000))]
     pub http2_resets: Option<u32>,
+    /// TLS handshakes under way, for each worker. Clients beyond that are turned away.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
+    pub handshakes: Option<u32>,
+    /// For a TLS handshake to be done.
+    #[schemars(extend("default" = "10s"))]
+    pub handshake_timeout: Option<Duration>,
 }

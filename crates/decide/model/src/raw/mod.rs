@@ -10,6 +10,7 @@ mod registry;
 mod route;
 mod service;
 mod text;
+mod tls;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -20,7 +21,7 @@ pub use config::{
     ConfigServer, ConfigSource, Encrypt, Git, GitRepository, GitRepositoryEntry, KeyStore, KeyStoreType,
     Native, Rsa, RsaAlgorithm,
 };
-pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, Tls, ZuulImport};
+pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ZuulImport};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
     Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route, Scheme, Symlinks,
@@ -33,6 +34,10 @@ pub use service::{
 pub use text::{
     ConfigUrl, Duration, EndpointAddress, ExpectationLine, FilePath, HexText, Host, HostAndPort, HostPattern,
     HttpUrl, Method, Name, PathPattern, PathText, Secret, Size, SocketAddress,
+};
+pub use tls::{
+    Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, ServiceTls, Tls, TlsVersion,
+    UnknownName,
 };
 
 /// One file configures any set of parts; a part that has no section doesn't run.

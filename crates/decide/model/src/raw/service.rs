@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, EndpointAddress, HostAndPort, Name, PathText};
+use super::{Duration, EndpointAddress, HostAndPort, Name, PathText, ServiceTls};
 
 /// A set of endpoints and how one is picked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,8 @@ pub struct Service {
     /// What it speaks.
     #[schemars(extend("default" = "auto"))]
     pub protocol: Option<Protocol>,
+    /// Speaks TLS to its endpoints.
+    pub tls: Option<ServiceTls>,
     /// Asks every endpoint whether it is well. This version doesn't do it yet and says so.
     pub health: Option<Health>,
 }

@@ -1,15 +1,20 @@
 //! Accepting connections.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use haechi_tls::ServerTls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use super::Worker;
+use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
+use super::{Deadline, Worker};
 use crate::client::Client;
 use crate::conn::Conn;
+use crate::failure::Failure;
+use crate::h2;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
 use crate::way;
@@ -47,10 +52,14 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
                 }
                 let ip = peer.ip().to_canonical();
                 let Some(place) = worker.places.take(&worker, ip) else { continue };
-                let facts =
-                    ClientFacts { ip: ip.to_string(), port: port.to_string(), scheme: "http", http2: false };
-                let http2 = worker.plan.borrow().config.listeners.get(&name).is_some_and(|open| open.http2);
-                start(stream, facts, http2, place);
+                let facts = ClientFacts {
+                    ip: ip.to_string(),
+                    port: port.to_string(),
+                    scheme: "http",
+                    http2: false,
+                    tls: None,
+                };
+                start(stream, facts, place, &name);
             }
             // The connection was gone before it was taken.
             Err(error) if is_of_one_connection(&error) => {}
@@ -76,20 +85,51 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-fn start(stream: TcpStream, facts: ClientFacts, http2: bool, place: Place) {
+fn start(stream: TcpStream, facts: ClientFacts, place: Place, listener: &str) {
+    let plan = place.worker.plan.borrow().clone();
+    if let Some(tls) = plan.tls.listener(listener) {
+        return start_tls(stream, facts, place, tls.clone());
+    }
+    let http2 = plan.config.listeners.get(listener).is_some_and(|open| open.http2);
     let Ok(conn) = Conn::tcp(stream) else { return };
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
         let deadline = worker.deadlines.register();
-        let client = Client {
-            conn,
-            pending: Vec::new(),
-            outbox: Outbox::default(),
-            deadline,
-            facts: Rc::new(facts),
-            may_open_http2: http2,
-        };
-        way::serve(client, worker).await;
+        way::serve(client(conn, facts, deadline, http2), worker).await;
         drop(place);
     });
+}
+
+fn start_tls(stream: TcpStream, mut facts: ClientFacts, place: Place, tls: Arc<ServerTls>) {
+    tokio::task::spawn_local(async move {
+        let worker = place.worker.clone();
+        let deadline = worker.deadlines.register();
+        // Boxed, so that a connection which stays idle doesn't carry the room for it.
+        let done = Box::pin(shake_hands(stream, &tls, &deadline, &worker)).await;
+        // Certificates that this connection doesn't need any more may go.
+        drop(tls);
+        match done {
+            Ok((conn, session)) => {
+                let http2 = session.protocol.as_deref() == Some(b"h2");
+                facts.scheme = "https";
+                facts.tls = Some(Rc::new(session));
+                if http2 {
+                    Box::pin(h2::serve(conn, Vec::new(), Rc::new(facts), deadline, worker)).await;
+                } else {
+                    way::serve(client(conn, facts, deadline, false), worker).await;
+                }
+            }
+            Err(NoConn::PlainHttp(stream)) => {
+                let client = client(Conn::Tcp(stream), facts, deadline, false);
+                Box::pin(way::tell(client, Failure::PlainHttpToTls, &worker)).await;
+            }
+            Err(NoConn::Closed) => {}
+        }
+        drop(place);
+    });
+}
+
+fn client(conn: Conn, facts: ClientFacts, deadline: Deadline, may_open_http2: bool) -> Client {
+    let (pending, outbox) = (Vec::new(), Outbox::default());
+    Client { conn, pending, outbox, deadline, facts: Rc::new(facts), may_open_http2 }
 }

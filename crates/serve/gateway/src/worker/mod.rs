@@ -3,6 +3,7 @@
 mod accept;
 mod buffers;
 mod deadline;
+mod handshake;
 mod places;
 mod run;
 
@@ -175,7 +176,7 @@ impl Worker {
         let (plan, now) = (self.plan.borrow().clone(), self.now());
         let (directory, resolved) = (self.directory.borrow().clone(), self.resolved.borrow().clone());
         for service in plan.services.values() {
-            let targets = targets(&service.config.endpoints, &directory, &resolved);
+            let targets = targets(&service.config, &directory, &resolved);
             service.update(&targets, now);
         }
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod h2;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +17,9 @@ use haechi_route::config::{
 /// One listener on port 0, one route for everything to a service of these endpoints.
 pub fn config(endpoints: &[SocketAddr]) -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config.listeners.insert("web".into(), Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true });
+    config
+        .listeners
+        .insert("web".into(), Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None });
     config.services.insert(name("app"), service(endpoints));
     config.routes.push(route("all", None, &[]));
     config
@@ -36,6 +39,7 @@ pub fn service(endpoints: &[SocketAddr]) -> Service {
         retry_budget: haechi_route::config::RetryBudget::default(),
         connections: haechi_route::config::Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
+        tls: None,
     }
 }
 

@@ -1,0 +1,165 @@
+//! `gateway.listeners[].tls` and `services.*.tls`.
+//!
+//! A certificate that can't be used costs neither its listener nor its service: the gateway serves the others, and
+//! takes it in once it is mended on disk. So its mistakes are errors that cost nothing.
+
+use std::path::PathBuf;
+
+use haechi_route::config::{Certificate, ClientCertificates, ServiceTls, Tls, TlsVersion, UnknownName};
+
+use super::route::host_pattern;
+use super::{At, Lower};
+use crate::diagnostic::{Cost, Diagnostic};
+use crate::raw;
+
+impl Lower<'_> {
+    pub(super) fn tls(&mut self, raw: &raw::Tls, at: At<'_>) -> Tls {
+        let certificates = raw.certificates.iter().enumerate().map(|(i, certificate)| {
+            let at = at.key("certificates").item(i);
+            self.certificate(certificate, at)
+        });
+        Tls {
+            certificates: certificates.collect(),
+            unknown_name: match raw.unknown_name.unwrap_or_default() {
+                raw::UnknownName::First => UnknownName::First,
+                raw::UnknownName::Refuse => UnknownName::Refuse,
+            },
+            min_version: match raw.min_version.unwrap_or_default() {
+                raw::TlsVersion::Tls12 => TlsVersion::Tls12,
+                raw::TlsVersion::Tls13 => TlsVersion::Tls13,
+            },
+            client: raw.client_certificates.as_ref().map(|raw| {
+                let at = at.key("client-certificates");
+                ClientCertificates {
+                    required: raw.mode.unwrap_or_default() == raw::ClientCertificateMode::Required,
+                    ca: self.cas(&raw.ca, at.key("ca")),
+                    crl: self.revocation_lists(&raw.crl, at.key("crl")),
+                    hosts: raw.hosts.iter().map(|host| host_pattern(&host.0)).collect(),
+                    forward: raw.forward.unwrap_or(false),
+                }
+            }),
+        }
+    }
+
+    pub(super) fn service_tls(&mut self, raw: &raw::ServiceTls, at: At<'_>) -> ServiceTls {
+        let verify = raw.verify.unwrap_or(true);
+        if !verify {
+            let message = "the certificates of this service are not verified";
+            let help = "whoever is on the way can read and change everything; name the CA in `ca` instead";
+            self.report(Diagnostic::warning("unsafe", at.key("verify").span(), message).help(help));
+            for key in ["ca", "crl"].into_iter().filter(|key| at.key(key).is_written()) {
+                let message = format!("`{key}` has no effect without `verify`");
+                let diagnostic = Diagnostic::error("contradiction", at.key(key).span(), message);
+                self.report(diagnostic.help("remove it, or remove `verify: false`"));
+            }
+        }
+        ServiceTls {
+            server_name: raw.server_name.as_ref().map(|name| name.0.to_ascii_lowercase()),
+            ca: self.cas(&raw.ca, at.key("ca")),
+            crl: self.revocation_lists(&raw.crl, at.key("crl")),
+            certificate: raw
+                .certificate
+                .as_ref()
+                .map(|certificate| self.certificate(certificate, at.key("certificate"))),
+            verify,
+        }
+    }
+
+    fn certificate(&mut self, raw: &raw::Certificate, at: At<'_>) -> Certificate {
+        let before = self.diagnostics.len();
+        let certificate = match raw {
+            raw::Certificate::File(file) => {
+                let path = self.path(file);
+                self.pem(&path, "the certificate file", &[CHAIN, KEY], at);
+                Certificate { chain: path.clone(), key: path, ocsp: None }
+            }
+            raw::Certificate::Files(files) => {
+                let (chain, key) = (self.path(&files.chain), self.path(&files.key));
+                self.pem(&chain, "the certificate file", &[CHAIN], at.key("chain"));
+                self.pem(&key, "the key file", &[KEY], at.key("key"));
+                let ocsp = files.ocsp.as_ref().map(|file| self.path(file));
+                if let Some(path) = &ocsp {
+                    self.exists(path, "the OCSP response", at.key("ocsp"));
+                }
+                Certificate { chain, key, ocsp }
+            }
+        };
+        self.cost_nothing(before);
+        certificate
+    }
+
+    fn cas(&mut self, raw: &[raw::FilePath], at: At<'_>) -> Vec<PathBuf> {
+        let before = self.diagnostics.len();
+        let mut paths = Vec::with_capacity(raw.len());
+        for (i, file) in raw.iter().enumerate() {
+            let path = self.path(file);
+            self.pem(&path, "the CA file", &[CHAIN], at.item(i));
+            paths.push(path);
+        }
+        self.cost_nothing(before);
+        paths
+    }
+
+    fn revocation_lists(&mut self, raw: &[raw::FilePath], at: At<'_>) -> Vec<PathBuf> {
+        let before = self.diagnostics.len();
+        let mut paths = Vec::with_capacity(raw.len());
+        for (i, file) in raw.iter().enumerate() {
+            let path = self.path(file);
+            self.exists(&path, "the revocation list", at.item(i));
+            paths.push(path);
+        }
+        self.cost_nothing(before);
+        paths
+    }
+
+    /// What was said since then is an error, and costs nothing else.
+    fn cost_nothing(&mut self, since: usize) {
+        for diagnostic in &mut self.diagnostics[since..] {
+            diagnostic.cost = Cost::Nothing;
+        }
+    }
+
+    /// Checks that a file holds these things, as far as can be seen without reading them.
+    fn pem(&mut self, path: &std::path::Path, what: &str, wanted: &[&Label], at: At<'_>) {
+        let Some(text) = self.readable(path, what, at) else { return };
+        let has = |label: &&str| {
+            text.contains(&format!("-----BEGIN {label}-----"))
+                && text.contains(&format!("-----END {label}-----"))
+        };
+        let missing = wanted.iter().find(|label| !label.names.iter().any(has));
+        let (message, help) = if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+            ("has a private key with a passphrase", "decrypt it: openssl pkey -in FILE -out FILE")
+        } else if !text.contains("-----BEGIN ") {
+            ("is not a PEM file", "a PEM file begins with -----BEGIN CERTIFICATE-----")
+        } else if let Some(label) = missing {
+            (label.missing, if wanted.len() > 1 { label.help_for_one_file } else { label.help })
+        } else {
+            return;
+        };
+        let message = format!("{} {message}", path.display());
+        self.report(Diagnostic::error("bad-certificate", at.span(), message).help(help));
+    }
+}
+
+/// Something that a PEM file holds.
+struct Label {
+    names: &'static [&'static str],
+    missing: &'static str,
+    help: &'static str,
+    /// Where certificate and key are in one file.
+    help_for_one_file: &'static str,
+}
+
+const CHAIN: &Label = &Label {
+    names: &["CERTIFICATE"],
+    missing: "holds no certificate",
+    help: "name a file with -----BEGIN CERTIFICATE-----",
+    help_for_one_file: "put the certificate chain in front of the key: cat chain.pem key.pem; or write { chain: …, key: … }",
+};
+
+const KEY: &Label = &Label {
+    names: &["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"],
+    missing: "holds no private key",
+    help: "name a file with -----BEGIN PRIVATE KEY-----",
+    help_for_one_file: "put the key behind the certificates: cat chain.pem key.pem; or write { chain: …, key: … }",
+};

@@ -1,0 +1,85 @@
+//! TLS, of listeners and to services.
+
+use std::path::PathBuf;
+
+use super::HostPattern;
+
+/// The files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The chain, the server's own certificate first (PEM).
+    pub chain: PathBuf,
+    /// Its private key (PEM); may be the same file.
+    pub key: PathBuf,
+    /// An OCSP response that is sent along (DER).
+    pub ocsp: Option<PathBuf>,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates; the client's server name says which one it gets.
+    pub certificates: Vec<Certificate>,
+    /// What clients get that name no host, or one that no certificate covers.
+    pub unknown_name: UnknownName,
+    /// The oldest version of the protocol.
+    pub min_version: TlsVersion,
+    /// Who must, or may, show a certificate.
+    pub client: Option<ClientCertificates>,
+}
+
+/// What clients get that name no host, or one that no certificate covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownName {
+    /// The first certificate.
+    #[default]
+    First,
+    /// No connection.
+    Refuse,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    #[default]
+    Tls12,
+    /// 1.3
+    Tls13,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Whether a client without one is refused.
+    pub required: bool,
+    /// Files with the CAs that issue them (PEM).
+    pub ca: Vec<PathBuf>,
+    /// Revocation lists (PEM or DER).
+    pub crl: Vec<PathBuf>,
+    /// Hosts for which this holds; empty is all.
+    pub hosts: Vec<HostPattern>,
+    /// Whether services are told who the client is (`X-Forwarded-Client-Cert`).
+    pub forward: bool,
+}
+
+/// TLS to a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTls {
+    /// The name that the service's certificate must be for; nothing is the endpoint's own: its DNS name or address.
+    pub server_name: Option<String>,
+    /// Files with the CAs that are trusted (PEM); empty is those of this machine.
+    pub ca: Vec<PathBuf>,
+    /// Revocation lists (PEM or DER).
+    pub crl: Vec<PathBuf>,
+    /// The gateway's own certificate, for services that ask for one.
+    pub certificate: Option<Certificate>,
+    /// Whether the service's certificate is verified.
+    pub verify: bool,
+}
+
+impl Default for ServiceTls {
+    fn default() -> Self {
+        Self { server_name: None, ca: Vec::new(), crl: Vec::new(), certificate: None, verify: true }
+    }
+}

@@ -1,0 +1,60 @@
+//! New connections to endpoints.
+
+use std::io;
+use std::net::SocketAddr;
+
+use haechi_route::config::Endpoints;
+use haechi_tls::{ConnectError, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
+
+use crate::conn::Conn;
+use crate::endpoint::Endpoint;
+use crate::failure::Failure;
+use crate::service::Service;
+
+impl Service {
+    /// Connects to an endpoint, over TLS where the service wants that. The caller bounds the time.
+    pub async fn dial(&self, endpoint: &Endpoint) -> Result<Conn, Failure> {
+        let stream = TcpStream::connect(endpoint.address).await.map_err(|error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => Failure::Refused,
+            io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+            _ => Failure::Unreachable,
+        })?;
+        let Some(tls) = &self.tls else {
+            return Conn::tcp(stream).map_err(|_| Failure::Unreachable);
+        };
+        stream.set_nodelay(true).map_err(|_| Failure::Unreachable)?;
+        let shaken = match self.server_name(endpoint.address) {
+            Some(name) => tls.connect(name, stream).await,
+            None => Err(ConnectError::NotReady("its name is no host name".to_owned())),
+        };
+        let stream = shaken.map_err(|error| self.no_tls(endpoint, &error))?;
+        endpoint.tls_problem.take();
+        Ok(Conn::Tls(Box::new(TlsStream::Client(stream))))
+    }
+
+    /// The name that the endpoint's certificate must be for.
+    fn server_name(&self, address: SocketAddr) -> Option<ServerName<'static>> {
+        let configured = self.config.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
+        match (configured, &self.config.endpoints) {
+            (Some(name), _) | (None, Endpoints::Dns { host: name, .. }) => {
+                ServerName::try_from(name.trim_end_matches('.').to_owned()).ok()
+            }
+            (None, _) => Some(ServerName::IpAddress(address.ip().into())),
+        }
+    }
+
+    /// Says once for each endpoint what is wrong, until that changes.
+    fn no_tls(&self, endpoint: &Endpoint, error: &ConnectError) -> Failure {
+        let why = error.to_string();
+        let said = endpoint.tls_problem.replace(Some(why.clone()));
+        if said.as_ref() != Some(&why) {
+            tracing::warn!(service = %self.name, endpoint = %endpoint.address, why, "no TLS connection");
+        }
+        match error {
+            ConnectError::Certificate(_) => Failure::Certificate,
+            ConnectError::NotReady(_) | ConnectError::Handshake(_) => Failure::Handshake,
+        }
+    }
+}
