@@ -377,6 +377,9 @@ pub struct Limits {
     pub pipelined_bytes: usize,
     /// Bytes of small files' contents that each worker remembers.
     pub file_cache_bytes: usize,
+    /// Bytes a second of a request's body that a client must send, or of an answer that it must take, on the
+    /// average; the route's idle bound is allowed for in advance. 0 is no bound.
+    pub min_rate: u64,
     /// For a request's head to arrive, from its first byte.
     pub head_timeout: Duration,
     /// For a client connection to stay idle between requests.
@@ -409,6 +412,7 @@ impl Default for Limits {
             connections_per_address: 0,
             pipelined_bytes: 64 << 10,
             file_cache_bytes: 16 << 20,
+            min_rate: 500,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             http2_streams: 128,

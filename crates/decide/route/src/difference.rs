@@ -203,6 +203,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("connections-per-address", limits.connections_per_address.to_string()),
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
         ("file-cache", bytes(limits.file_cache_bytes as u64)),
+        ("min-rate", bytes(limits.min_rate)),
         ("head-timeout", show_duration(limits.head_timeout)),
         ("keep-alive", show_duration(limits.keep_alive)),
         ("http2-streams", limits.http2_streams.to_string()),

@@ -152,8 +152,13 @@ impl Exchange<'_> {
                     self.note_sent(upstream);
                     self.arm(self.timing.sent, self.route.timeouts.first_byte);
                 }
-            } else if upstream.moved(self.request) {
-                self.arm(self.worker.now(), self.route.timeouts.idle);
+            } else if upstream.waits_for_client(self.request) {
+                self.wait_for_client(self.request.body_bytes);
+            } else {
+                self.client_moved(self.request.body_bytes);
+                if upstream.moved(self.request) {
+                    self.arm(self.worker.now(), self.route.timeouts.idle);
+                }
             }
             if let Poll::Ready(read) = upstream.poll_read(cx, self.worker) {
                 return Poll::Ready(match read {

@@ -16,6 +16,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use crate::h2::{Inbound, Outbound};
+/// Bytes that the kernel holds unsent, at most. A peer that takes less than half of it within an idle bound
+/// looks as if it took nothing.
+const UNSENT: u32 = 64 << 10;
 
 /// A connection.
 #[derive(Debug)]
@@ -33,9 +36,11 @@ pub(crate) enum Conn {
 
 impl Conn {
     /// A TCP connection, told to send small messages at once: without it one could wait for the
-    /// acknowledgement of the one before.
+    /// acknowledgement of the one before. The kernel holds little that it can't send yet, so that a peer that
+    /// takes bytes steadily is seen to.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
         Ok(Self::Tcp(stream))
     }
 

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::client::Client;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
+use crate::pace::Pace;
 use crate::prepare::Request;
 use crate::route::RunningRoute;
 use crate::worker::Worker;
@@ -22,6 +23,8 @@ pub(crate) struct Exchange<'a> {
     pub request: &'a mut Request,
     pub route: &'a RunningRoute,
     pub timing: Timing,
+    /// Of the client, with the body that is under way.
+    pub pace: Pace,
 }
 
 /// When things happened.
@@ -104,6 +107,29 @@ impl Exchange<'_> {
     #[inline]
     pub fn arm(&self, now: Instant, wait: Duration) {
         self.client.deadline.set((now + wait).min(self.whole()));
+    }
+
+    /// Nothing but the client is waited for, and `moved` bytes of the body have moved. It has until the end of its
+    /// patience to move more.
+    pub fn wait_for_client(&mut self, moved: u64) {
+        let (now, rate) = (self.worker.now(), self.min_rate());
+        if let Some(wait) = self.pace.wait(now, moved, rate, self.route.timeouts.idle) {
+            self.arm(now, wait);
+        }
+    }
+
+    /// The client is not waited for any more, now that `moved` bytes of the body have moved.
+    #[inline]
+    pub fn client_moved(&mut self, moved: u64) {
+        if self.pace.is_waiting() {
+            let now = self.worker.now();
+            self.pace.moved(now, moved, self.min_rate());
+            self.arm(now, self.route.timeouts.idle);
+        }
+    }
+
+    fn min_rate(&self) -> u64 {
+        self.worker.plan.borrow().config.limits.min_rate
     }
 
     /// Which bound struck: this wait's, or the whole request's.

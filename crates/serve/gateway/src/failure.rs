@@ -56,6 +56,8 @@ pub(crate) enum Failure {
     EarlySwitch,
     #[error("the service sent too many interim answers")]
     TooManyInterim,
+    #[error("the client took the answer too slowly")]
+    SlowClient,
     #[error("the client left before the answer was whole")]
     ClientGone,
     #[error("there is no such file")]
@@ -96,7 +98,7 @@ impl Failure {
             | Self::Truncated => 502,
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::RequestTimeout => 504,
             // Nobody reads it; the number that nginx made usual, for the log.
-            Self::ClientGone => 499,
+            Self::ClientGone | Self::SlowClient => 499,
         }
     }
 
@@ -111,7 +113,8 @@ impl Failure {
             | Self::BodyTimeout
             | Self::PlainHttpToTls
             | Self::TlsToPlainHttp
-            | Self::ClientGone => "http_request_error",
+            | Self::ClientGone
+            | Self::SlowClient => "http_request_error",
             Self::NoRoute | Self::Misdirected | Self::NoFile | Self::FileForbidden => "http_request_denied",
             Self::FileUnreadable | Self::FileShrank => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
@@ -145,6 +148,7 @@ impl Failure {
                 | Self::PlainHttpToTls
                 | Self::TlsToPlainHttp
                 | Self::ClientGone
+                | Self::SlowClient
                 | Self::Truncated
                 | Self::ResponseBody(_)
         )

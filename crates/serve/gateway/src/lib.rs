@@ -17,6 +17,7 @@ mod h2;
 mod metrics;
 mod outbox;
 mod own;
+mod pace;
 mod plan;
 mod prepare;
 mod record;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use crate::answer::{Answer, Frame};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::pace::Pace;
 use crate::upstream::Upstream;
 
 impl Exchange<'_> {
@@ -15,6 +16,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         self.arm(self.timing.first_byte, self.route.timeouts.idle);
+        self.pace = Pace::default();
         poll_fn(|cx| self.poll_relay(cx, upstream, answer)).await
     }
 
@@ -29,15 +31,21 @@ impl Exchange<'_> {
             if let Poll::Ready(Err(failure)) = sent {
                 return Poll::Ready(Err(failure));
             }
-            if upstream.moved(self.request) {
+            // A client that sends on and takes nothing is a slow client all the same.
+            if upstream.moved(self.request) && !self.pace.is_waiting() {
                 self.arm(self.worker.now(), self.route.timeouts.idle);
             }
-            match self.client.poll_flush(cx, self.worker) {
+            let flushed = self.client.poll_flush(cx, self.worker);
+            let taken = answer.body_bytes.saturating_sub(self.client.outbox.left() as u64);
+            match flushed {
                 Poll::Ready(Ok(())) if answer.done => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) => self.client_moved(taken),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
                 // Nothing is read from the service while the client takes nothing.
-                Poll::Pending => return self.poll_idle(cx),
+                Poll::Pending => {
+                    self.wait_for_client(taken);
+                    return self.poll_idle(cx);
+                }
             }
             if self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
                 return Poll::Ready(Err(Failure::ClientGone));
@@ -53,7 +61,8 @@ impl Exchange<'_> {
 
     fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         ready!(self.client.deadline.poll(cx));
-        Poll::Ready(Err(self.struck(Failure::Truncated)))
+        let late = if self.pace.is_waiting() { Failure::SlowClient } else { Failure::Truncated };
+        Poll::Ready(Err(self.struck(late)))
     }
 
     /// Sends on `count` bytes that were just read.

@@ -191,6 +191,8 @@ limits! {
     ranges,
     /// Contents of files that were forgotten because of `limits.file_cache_bytes`.
     file_cache,
+    /// Clients that sent a body or took an answer more slowly than `limits.min_rate`.
+    min_rate,
     /// Interim answers beyond what one answer may have.
     interim_answers,
     /// TLS handshakes turned away because of `limits.handshakes`.
@@ -228,6 +230,7 @@ impl LimitStats {
             Failure::BodyTooLarge => self.body_bytes.one(),
             Failure::Body(BadBody::ChunkExtras) => self.chunk_extra_bytes.one(),
             Failure::HeadTimeout => self.head_timeout.one(),
+            Failure::BodyTimeout | Failure::SlowClient => self.min_rate.one(),
             _ => {}
         }
     }

@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::h2::{self, Opening};
 use crate::own::{Ready, write_answer};
+use crate::pace::Pace;
 use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
 use crate::record::record;
 use crate::retry::Failed;
@@ -186,7 +187,8 @@ async fn forward(
 ) -> Then {
     let Destination::Service(service) = &route.destination else { return Then::Close };
     let timing = Timing::new(request.facts.started);
-    let mut exchange = Exchange { worker, client, request: &mut request, route, timing };
+    let mut exchange =
+        Exchange { worker, client, request: &mut request, route, timing, pace: Pace::default() };
     let outcome = match exchange.attempts(service).await {
         Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(picked, upstream, answer).await,
         Ok(Won::Switched(_picked, upstream, first)) => {

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{config, name, start};
-use haechi_core::Generation;
-use haechi_route::config::Balance;
+use haechi_core::{Clock as _, Generation, ManualClock};
+use haechi_gateway::{Gateway, Options};
+use haechi_route::config::{Balance, GatewayConfig};
 use haechi_testkit::{Client, Connection, Service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 #[tokio::test]
@@ -112,4 +114,99 @@ async fn a_request_under_way_still_finds_another_endpoint_when_its_service_was_c
     changed.notify_one();
     assert_eq!(client.response().await.unwrap().text(), "second");
     assert_eq!((a.requests().len(), b.requests().len()), (1, 1));
+}
+
+const LARGE: usize = 16 << 20;
+
+/// What the slow reader takes every ten seconds: the kernel, left alone, would hide that for longer than the idle
+/// bound.
+const PART: usize = 64 << 10;
+
+/// Waits until the gateway's worker looked at its connections: it answers commands in turn with them.
+async fn settle(gateway: &Gateway) {
+    for _ in 0..3 {
+        gateway.status().await;
+    }
+}
+
+/// A service that answers with more than any kernel buffers.
+async fn large() -> Service {
+    Service::start(|mut connection: Connection| async move {
+        connection.request().await.unwrap();
+        connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n")).await;
+        connection.send(vec![b'x'; LARGE]).await;
+        connection.closed().await;
+    })
+    .await
+}
+
+/// Connects with a small receive buffer and asks for the answer.
+async fn small_window(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stream
+}
+
+/// The gateway's clock moves only when told, so the reader is as slow as the test says.
+async fn with_manual_clock(config: GatewayConfig) -> (Gateway, std::net::SocketAddr, Arc<ManualClock>) {
+    let clock = ManualClock::at(0);
+    let options =
+        Options { config, generation: Generation(1), workers: 1, clock: clock.clone(), subscriber: None };
+    let gateway = Gateway::start(options).await.unwrap();
+    let address = gateway.local_addrs()["web"];
+    (gateway, address, clock)
+}
+
+#[tokio::test]
+async fn a_slow_but_steady_reader_gets_all_of_a_large_answer() {
+    let service = large().await;
+    let (gateway, address, clock) = with_manual_clock(config(&[service.address])).await;
+    let mut stream = small_window(address).await;
+    let mut left = LARGE;
+    let mut buffer = vec![0; PART];
+    while left > 0 {
+        let mut part = PART.min(left);
+        while part > 0 {
+            let count = stream.read(&mut buffer[..part]).await.unwrap();
+            assert!(count > 0, "cut with {left} bytes left: {}", gateway.metrics());
+            (part, left) = (part - count, left - count);
+        }
+        settle(&gateway).await;
+        clock.advance(Duration::from_secs(10));
+    }
+    assert!(clock.now().since(haechi_core::Instant::ZERO) > Duration::from_mins(30));
+}
+
+#[tokio::test]
+async fn a_reader_that_trickles_is_cut_and_counted() {
+    let service = large().await;
+    let (gateway, address, clock) = with_manual_clock(config(&[service.address])).await;
+    let mut stream = small_window(address).await;
+    let mut byte = [0; 1];
+    let strike = "haechi_limit_strikes_total{limit=\"min_rate\"} 1\n";
+    while !gateway.metrics().contains(strike) {
+        stream.read_exact(&mut byte).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+        settle(&gateway).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_is_408() {
+    let service = Service::frozen().await;
+    let (gateway, address, clock) = with_manual_clock(config(&[service.address])).await;
+    let mut client = Client::connect(address).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").await;
+    let strike = "haechi_limit_strikes_total{limit=\"min_rate\"} 1\n";
+    let mut sent = 0;
+    while !gateway.metrics().contains(strike) {
+        client.send("x").await;
+        sent += 1;
+        clock.advance(Duration::from_secs(1));
+        settle(&gateway).await;
+    }
+    assert!(sent > 50, "a byte a second is enough for a while");
+    assert_eq!(client.response().await.unwrap().status(), 408);
 }

@@ -126,6 +126,10 @@ pub struct Limits {
     /// Contents of small files that each worker remembers.
     #[schemars(extend("default" = "16MiB"))]
     pub file_cache: Option<Size>,
+    /// What a client must send of a request's body, or take of an answer, in each second that it is waited for, on the
+    /// average; the route's `idle` timeout is allowed for in advance. `0B` is no bound.
+    #[schemars(extend("default" = "500B"))]
+    pub min_rate: Option<Size>,
     /// For a request's head to arrive, from its first byte.
     #[schemars(extend("default" = "10s"))]
     pub head_timeout: Option<Duration>,
