@@ -92,7 +92,11 @@ impl ConfigFile {
     /// Errors in a line each, for status and events.
     pub fn errors(&self) -> Vec<String> {
         let errors = self.diagnostics().iter().filter(|d| d.severity == Severity::Error);
-        errors.map(|d| format!("{}:{}: {}", self.path.display(), d.span.start.line, d.message)).collect()
+        errors
+            .map(|d| {
+                format!("{}:{}: {}", self.path.display(), d.span.start.line, haechi_model::shown(&d.message))
+            })
+            .collect()
     }
 
     fn renderings(&self) -> Renderings<'_> {

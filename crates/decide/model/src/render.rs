@@ -4,6 +4,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use haechi_yaml::Span;
 use serde_json::{Value, json};
 
+use crate::mask::{masked, masked_words};
 use crate::{Cost, Diagnostic, Severity};
 
 /// Renders diagnostics against the text they are about.
@@ -16,14 +17,17 @@ pub struct Renderings<'t> {
 }
 
 impl Renderings<'_> {
-    /// All of them, each with an excerpt, one below the other; with colours for a terminal.
+    /// All of them, each with an excerpt, one below the other; with colours for a terminal. What is secret in the
+    /// file is hidden.
     pub fn text(&self, diagnostics: &[Diagnostic], coloured: bool) -> String {
         let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        let all: Vec<String> = diagnostics.iter().map(|d| self.one(d, &renderer)).collect();
+        let text = if diagnostics.is_empty() { String::new() } else { masked(self.text) };
+        let all: Vec<String> = diagnostics.iter().map(|d| self.one(d, &text, &renderer)).collect();
         all.join("\n\n")
     }
 
-    fn one(&self, d: &Diagnostic, renderer: &Renderer) -> String {
+    fn one(&self, d: &Diagnostic, text: &str, renderer: &Renderer) -> String {
+        let (message, help) = (masked_words(&d.message), d.help.as_deref().map(masked_words));
         let level = match d.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -33,9 +37,9 @@ impl Renderings<'_> {
             .notes
             .iter()
             .map(|note| AnnotationKind::Context.span(self.excerpt(note.span)).label(note.message.as_str()));
-        let snippet = Snippet::source(self.text).path(self.file).annotation(primary).annotations(notes);
-        let mut group = level.primary_title(d.message.as_str()).id(d.code).element(snippet);
-        if let Some(help) = &d.help {
+        let snippet = Snippet::source(text).path(self.file).annotation(primary).annotations(notes);
+        let mut group = level.primary_title(message.as_str()).id(d.code).element(snippet);
+        if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         if let Cost::LeftOut(part) = &d.cost {
@@ -80,14 +84,14 @@ impl Renderings<'_> {
         json!({
             "code": d.code,
             "severity": d.severity,
-            "message": d.message,
+            "message": masked_words(&d.message),
             "label": d.label,
             "file": self.file,
             "line": d.span.start.line,
             "column": d.span.start.column,
             "end_line": d.span.end.line,
             "end_column": d.span.end.column,
-            "help": d.help,
+            "help": d.help.as_deref().map(masked_words),
             "notes": notes,
             "left_out": left_out,
             "fatal": fatal,

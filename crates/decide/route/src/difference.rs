@@ -90,8 +90,10 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
 
 /// Words are made of routes that differ alone: there may be many thousands.
 fn routes(old: &GatewayConfig, new: &GatewayConfig, changes: &mut Vec<Change>) {
+    // Most routes stand where they stood and are the same: those need no looking for.
+    let stays = |index: usize| old.routes.get(index) == new.routes.get(index);
     let sorted = |config: &GatewayConfig| {
-        let mut routes: Vec<usize> = (0..config.routes.len()).collect();
+        let mut routes: Vec<usize> = (0..config.routes.len()).filter(|index| !stays(*index)).collect();
         routes.sort_by(|a, b| config.routes[*a].name.cmp(&config.routes[*b].name));
         routes
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use haechi_admin::Overview;
-use haechi_admin::view::{EndpointView, PartView, RouteView, ServiceView};
+use haechi_admin::view::{EndpointView, LeftOut, PartView, RouteView, ServiceView};
 use haechi_core::{InstanceFact, ServiceName};
 use haechi_gateway::{RouteStatus, Status};
 use haechi_route::config::{Endpoints, Service};
@@ -32,6 +32,7 @@ impl Process {
             generations: shown.generations.views(),
             warnings: shown.imported.as_ref().map(Imported::warnings).unwrap_or_default(),
             problems: self.problems_of(&shown),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -131,7 +132,7 @@ impl Process {
             if !covered.iter().any(|c| c == name.as_str()) {
                 let endpoints = snapshot.instances.iter().map(|fact| instance(fact, &leases)).collect();
                 let source = "registry; no route leads to it".to_owned();
-                views.push(ServiceView { name: name.to_string(), source, endpoints });
+                views.push(ServiceView::new(name.to_string(), source, endpoints));
             }
         }
         views
@@ -182,7 +183,7 @@ fn with_traffic(
         endpoint.reuse.clone_from(&status.reuse);
         endpoint.latency_ms = (status.latency_us > 0).then(|| status.latency_us as f64 / 1000.0);
     }
-    ServiceView { name: name.to_string(), source, endpoints }
+    ServiceView::new(name.to_string(), source, endpoints)
 }
 
 fn source(service: &Service) -> String {
@@ -268,10 +269,11 @@ pub fn totals(seen: &Status) -> Totals {
 /// How following a registry goes, in a sentence.
 fn following(view: &haechi_registry::FollowView) -> PartView {
     let mut state = words::count(view.instances, "instance");
-    state.push_str(&match view.age_secs {
-        Some(age) => format!(", heard {age} s ago"),
-        None => ", from the disk; no registry was heard yet".to_owned(),
-    });
+    // Writing to a String can't fail.
+    let _ = match view.age_secs {
+        Some(age) => write!(state, ", heard {age} s ago"),
+        None => write!(state, ", from the disk; no registry was heard yet"),
+    };
     if view.carried > 0 {
         let _ = write!(state, "; {} carried over until they register again", view.carried);
     }

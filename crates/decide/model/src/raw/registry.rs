@@ -42,7 +42,7 @@ pub struct Follow {
     /// fails. `http://registry.example:8761`, with user and password in front of the host where they are asked for.
     /// An Eureka server that isn't Haechi's is asked by Eureka's protocol, below `/eureka` if the address has no
     /// path.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 1))]
     pub urls: Vec<HttpUrl>,
     /// How often a server that isn't Haechi's is asked for changes. Haechi's tells of them at once.
     #[schemars(extend("default" = "5s"))]

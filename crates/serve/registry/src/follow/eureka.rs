@@ -2,6 +2,7 @@
 //! code that Eureka sends along (`DiscoveryClient.fetchRegistry`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +92,11 @@ impl Eureka {
         for info in self.known.values() {
             *counts.entry(&info.status).or_default() += 1;
         }
-        counts.iter().map(|(status, count)| format!("{status}_{count}_")).collect()
+        counts.iter().fold(String::new(), |mut code, (status, count)| {
+            // Writing to a String can't fail.
+            let _ = write!(code, "{status}_{count}_");
+            code
+        })
     }
 
     /// Nothing if the server answers 404.

@@ -154,11 +154,8 @@ impl Following {
             let due = self.keeper.due(now);
             tokio::select! {
                 () = told(&mut stopped) => break,
-                heard = news.recv() => match heard {
-                    Some(heard) => self.take(heard),
-                    // The listener never ends by itself; should it panic, what is known stays.
-                    None => { told(&mut stopped).await; break }
-                },
+                // The listener never ends by itself; should it panic, what is known stays.
+                Some(heard) = news.recv() => self.take(heard),
                 seen = self.publisher.evidence(), if witnesses => match seen {
                     Some(seen) => {
                         self.followed.evidence(&seen);
