@@ -17,9 +17,8 @@ function el(tag, attributes = {}, ...children) {
 const clock = (rfc3339) => new Date(rfc3339).toLocaleTimeString();
 const number = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0));
 const ms = (value) => (value == null ? "–" : `${number(value)} ms`);
-// Services, and endpoints of one service, that are drawn: a page of thousands would stop the browser each second.
-const SHOWN = 100;
-const more = (n, what) => el("p", { class: "empty", text: `${n} more ${what}; see api/overview` });
+// What is not sent, as a page of thousands would stop the browser each second.
+const more = (n, what) => el("p", { class: "empty", text: `${whole.format(n)} more ${what}; find them by name above, or see api/overview` });
 const whole = new Intl.NumberFormat("en");
 
 function draw(svg, samples, series, filled) {
@@ -75,15 +74,14 @@ function endpoint(e) {
 }
 
 function service(s) {
-  const up = s.endpoints.filter((e) => e.state === "up").length;
   const head = el("tr");
   for (const [title, kind] of [["Endpoint", ""], ["State", ""], ["Why", ""], ["In flight", "n"], ["Requests", "n"], ["Failed attempts", "n"], ["Latency", "n"]]) {
     head.append(el("th", { class: kind, text: title }));
   }
-  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...s.endpoints.slice(0, SHOWN).map(endpoint)));
-  const box = el("div", { class: "service" }, el("h3", {}, s.name, el("small", { text: `${up} of ${s.endpoints.length} up · ${s.source}` })));
+  const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...s.endpoints.map(endpoint)));
+  const box = el("div", { class: "service" }, el("h3", {}, s.name, el("small", { text: `${s.up} of ${s.known} up · ${s.source}` })));
   if (s.endpoints.length) box.append(el("div", { class: "scroll" }, table));
-  if (s.endpoints.length > SHOWN) box.append(more(s.endpoints.length - SHOWN, "endpoints"));
+  if (s.known > s.endpoints.length) box.append(more(s.known - s.endpoints.length, "endpoints"));
   return box;
 }
 
@@ -111,8 +109,9 @@ function overview(o) {
   warnings.hidden = o.warnings.length === 0;
   warnings.replaceChildren(...o.warnings.map((text) => el("p", { text })));
   traffic(o.traffic);
-  $("services").replaceChildren(...(o.services.length ? [...o.services.slice(0, SHOWN).map(service), ...(o.services.length > SHOWN ? [more(o.services.length - SHOWN, "services")] : [])] : [el("p", { class: "empty", text: "No service is known yet. Register one, or add it to the configuration." })]));
+  $("services").replaceChildren(...(o.services.length ? [...o.services.map(service), ...(o.left_out.services ? [more(o.left_out.services, "services")] : [])] : [el("p", { class: "empty", text: $("find").value ? "No service contains this." : "No service is known yet. Register one, or add it to the configuration." })]));
   $("routes").tBodies[0].replaceChildren(...o.routes.map(route));
+  $("more-routes").replaceChildren(...(o.left_out.routes ? [more(o.left_out.routes, "routes")] : []));
   $("generations").replaceChildren(...o.generations.map(generation));
 }
 
@@ -141,9 +140,15 @@ $("explain").addEventListener("submit", async (submit) => {
   }
 });
 
-const live = new EventSource("api/live");
 const link = $("link");
-live.onopen = () => { link.textContent = "live"; link.className = "link"; };
-live.onerror = () => { link.textContent = "no connection; trying again"; link.className = "link lost"; };
-live.addEventListener("overview", (message) => overview(JSON.parse(message.data)));
-live.addEventListener("event", (message) => event(JSON.parse(message.data)));
+let live;
+function watch() {
+  live?.close();
+  live = new EventSource(`api/live?${new URLSearchParams({ find: $("find").value })}`);
+  live.onopen = () => { link.textContent = "live"; link.className = "link"; };
+  live.onerror = () => { link.textContent = "no connection; trying again"; link.className = "link lost"; };
+  live.addEventListener("overview", (message) => overview(JSON.parse(message.data)));
+  live.addEventListener("event", (message) => event(JSON.parse(message.data)));
+}
+$("find").addEventListener("change", watch);
+watch();

@@ -42,7 +42,7 @@ impl Admin {
             "/openapi.json" => page("application/json", OPENAPI),
             "/api/overview" => answer::json(StatusCode::OK, &self.operations.overview().await),
             "/api/events" => answer::json(StatusCode::OK, &self.events.recent()),
-            "/api/live" => self.live(),
+            "/api/live" => self.live(request),
             "/api/explain" => self.explain(request).await,
             "/api/schema" => answer::json(StatusCode::OK, &self.operations.schema()),
             "/metrics" => answer::with(
@@ -76,9 +76,13 @@ impl Admin {
         }
     }
 
-    fn live(&self) -> Response {
+    fn live(&self, request: &Request) -> Response {
+        let find = match request.query_value("find") {
+            Ok(find) => find.unwrap_or_default(),
+            Err(error) => return answer::text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+        };
         match Arc::clone(&self.consoles).try_acquire_owned() {
-            Ok(place) => live::stream(Arc::clone(&self.operations), &self.events, place),
+            Ok(place) => live::stream(Arc::clone(&self.operations), &self.events, place, find),
             Err(_) => answer::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("{MAX_CONSOLES} consoles watch already; close one, or ask /api/overview\n"),

@@ -1,4 +1,4 @@
-//! Server-sent events for the console (WHATWG HTML §9.2): the overview once a second, and each event as it
+//! Server-sent events for the console (WHATWG HTML §9.2): a short overview once a second, and each event as it
 //! happens.
 
 use std::sync::Arc;
@@ -24,11 +24,12 @@ fn frame(kind: &str, value: &impl serde::Serialize) -> Option<Bytes> {
     serde_json::to_string(value).ok().map(|json| format!("event: {kind}\ndata: {json}\n\n").into())
 }
 
-/// A stream for one console. `place` is given back when the reader leaves.
+/// A stream for one console, of what contains `find`. `place` is given back when the reader leaves.
 pub fn stream(
     operations: Arc<dyn Operations>,
     events: &Events,
     place: OwnedSemaphorePermit,
+    find: String,
 ) -> haechi_web::Response {
     let (mut sender, body) = answer::streamed(QUEUE);
     // Subscribed before the past is read, so that nothing falls between; the page drops doubles by number.
@@ -46,7 +47,7 @@ pub fn stream(
                 }
             }
             tokio::select! {
-                _ = tick.tick() => pending.extend(frame("overview", &operations.overview().await)),
+                _ = tick.tick() => pending.extend(frame("overview", &operations.overview().await.shortened(&find))),
                 event = live.recv() => match event {
                     Ok(event) => pending.extend(frame("event", &event)),
                     Err(RecvError::Lagged(_)) => {}

@@ -28,6 +28,65 @@ pub struct Overview {
     pub warnings: Vec<String>,
     /// What is wrong now, in sentences.
     pub problems: Vec<String>,
+    /// What was left out to keep it short; nothing is in `/api/overview`.
+    pub left_out: LeftOut,
+}
+
+/// How much of each list is not shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Services.
+    pub services: usize,
+    /// Endpoints of services that are shown.
+    pub endpoints: usize,
+    /// Routes.
+    pub routes: usize,
+    /// Warnings and problems.
+    pub sentences: usize,
+}
+
+/// Services, and endpoints of one service, that a console is sent each second.
+pub const SHOWN_SERVICES: usize = 50;
+/// Endpoints of all services together.
+pub const SHOWN_ENDPOINTS: usize = 200;
+/// Routes.
+pub const SHOWN_ROUTES: usize = 100;
+/// Warnings, and problems.
+pub const SHOWN_SENTENCES: usize = 50;
+
+impl Overview {
+    /// What a console shows: services, endpoints and routes whose names contain `find`, those with something
+    /// amiss first, of each only so many.
+    #[must_use]
+    pub fn shortened(mut self, find: &str) -> Self {
+        let mut left_out = LeftOut::default();
+        let amiss = |service: &ServiceView| {
+            service.endpoints.is_empty() || service.endpoints.iter().any(|endpoint| endpoint.state != "up")
+        };
+        self.services.retain(|service| service.name.contains(find) || service.source.contains(find));
+        self.services.sort_by_key(|service| !amiss(service));
+        left_out.services = cut(&mut self.services, SHOWN_SERVICES);
+        let mut room = SHOWN_ENDPOINTS;
+        for service in &mut self.services {
+            service.endpoints.sort_by_key(|endpoint| endpoint.state == "up");
+            // At least one of each: a service without any looks dead.
+            left_out.endpoints += cut(&mut service.endpoints, room.clamp(1, SHOWN_SERVICES));
+            room = room.saturating_sub(service.endpoints.len());
+        }
+        self.routes.retain(|route| [&route.name, &route.matches, &route.to].iter().any(|t| t.contains(find)));
+        left_out.routes = cut(&mut self.routes, SHOWN_ROUTES);
+        left_out.sentences =
+            cut(&mut self.warnings, SHOWN_SENTENCES) + cut(&mut self.problems, SHOWN_SENTENCES);
+        self.left_out = left_out;
+        self
+    }
+}
+
+/// Keeps so many, and answers how many went.
+fn cut<T>(list: &mut Vec<T>, most: usize) -> usize {
+    let more = list.len().saturating_sub(most);
+    list.truncate(most);
+    more
 }
 
 /// One part in this process.
@@ -50,8 +109,20 @@ pub struct ServiceView {
     pub name: String,
     /// Where its endpoints come from: `registry HELLOWORLD-SERVICE`, `dns elb.example:80`, `static`.
     pub source: String,
+    /// How many endpoints it has.
+    pub known: usize,
+    /// How many of them are up.
+    pub up: usize,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
+}
+
+impl ServiceView {
+    /// With its endpoints counted.
+    pub fn new(name: String, source: String, endpoints: Vec<EndpointView>) -> Self {
+        let up = endpoints.iter().filter(|endpoint| endpoint.state == "up").count();
+        Self { name, source, known: endpoints.len(), up, endpoints }
+    }
 }
 
 /// One endpoint.

@@ -153,3 +153,53 @@ async fn every_path_of_the_openapi_document_answers() {
     assert_eq!(http().get(format!("{}/nope", running.base)).send().await.unwrap().status(), 404);
     assert_eq!(http().put(format!("{}/refresh", running.base)).send().await.unwrap().status(), 405);
 }
+
+/// A process of 1,600 services with ten endpoints each and 10,000 routes.
+fn large() -> Overview {
+    use haechi_admin::view::{EndpointView, RouteView, ServiceView};
+    let endpoint = |state: &str| EndpointView {
+        address: "127.0.0.1:65000".into(),
+        state: state.into(),
+        why: "registered".into(),
+        ..EndpointView::default()
+    };
+    let service = |n: usize| {
+        let states = if n == 1500 { ["up", "up", "down"] } else { ["up", "up", "up"] };
+        let endpoints = states.iter().cycle().take(10).map(|state| endpoint(state)).collect();
+        ServiceView::new(format!("service-{n}"), "registry".into(), endpoints)
+    };
+    let route = |n: usize| RouteView {
+        name: format!("route-{n}"),
+        matches: format!("/service-{n}/**"),
+        to: format!("service-{n}"),
+        origin: "file".into(),
+        requests: 0,
+        errors: 0,
+        p50_ms: None,
+        p99_ms: None,
+    };
+    Overview {
+        services: (0..1600).map(service).collect(),
+        routes: (0..10_000).map(route).collect(),
+        problems: (0..1000).map(|n| format!("problem {n}")).collect(),
+        ..Overview::default()
+    }
+}
+
+#[test]
+fn a_console_is_sent_a_page_whatever_there_is() {
+    let short = large().shortened("");
+    let bytes = serde_json::to_vec(&short).unwrap().len();
+    assert!(bytes < 100_000, "{bytes} bytes each second");
+    assert_eq!(short.services[0].name, "service-1500", "what is amiss comes first");
+    assert_eq!(short.services[0].endpoints[0].state, "down");
+    assert_eq!((short.services[0].known, short.services[0].up), (10, 7));
+    assert_eq!((short.left_out.services, short.left_out.routes), (1550, 9_900));
+    assert_eq!((short.problems.len(), short.left_out.sentences), (50, 950));
+    assert!(short.services.iter().all(|service| !service.endpoints.is_empty()));
+
+    let found = large().shortened("service-77");
+    assert_eq!(found.services.len(), 11, "77 and 770 to 779");
+    assert_eq!(found.left_out.services, 0);
+    assert!(found.routes.iter().all(|route| route.to.contains("service-77")));
+}
