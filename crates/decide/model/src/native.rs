@@ -114,6 +114,7 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         connections_per_address: u32::try_from(limits.connections_per_address).ok(),
         pipelined: Some(size(limits.pipelined_bytes as u64)),
         file_cache: Some(size(limits.file_cache_bytes as u64)),
+        pipes: u32::try_from(limits.pipes).ok(),
         min_rate: Some(size(limits.min_rate)),
         head_timeout: Some(duration(limits.head_timeout)),
         keep_alive: Some(duration(limits.keep_alive)),

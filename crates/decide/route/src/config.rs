@@ -377,6 +377,8 @@ pub struct Limits {
     pub pipelined_bytes: usize,
     /// Bytes of small files' contents that each worker remembers.
     pub file_cache_bytes: usize,
+    /// Pipes of one worker, for large bodies between plain sockets; without one they are copied.
+    pub pipes: usize,
     /// Bytes a second of a request's body that a client must send, or of an answer that it must take, on the
     /// average; the route's idle bound is allowed for in advance. 0 is no bound.
     pub min_rate: u64,
@@ -412,6 +414,7 @@ impl Default for Limits {
             connections_per_address: 0,
             pipelined_bytes: 64 << 10,
             file_cache_bytes: 16 << 20,
+            pipes: 128,
             min_rate: 500,
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),

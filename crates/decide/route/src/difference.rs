@@ -205,6 +205,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("connections-per-address", limits.connections_per_address.to_string()),
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
         ("file-cache", bytes(limits.file_cache_bytes as u64)),
+        ("pipes", limits.pipes.to_string()),
         ("min-rate", bytes(limits.min_rate)),
         ("head-timeout", show_duration(limits.head_timeout)),
         ("keep-alive", show_duration(limits.keep_alive)),

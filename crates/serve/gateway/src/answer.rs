@@ -153,6 +153,13 @@ impl Answer {
         piece.consumed
     }
 
+    /// Takes account of bytes of a plain body that went to the client without being read here.
+    pub fn pass(&mut self, bytes: u64) {
+        debug_assert!(self.frame == Frame::Plain);
+        self.done = self.body.pass(bytes);
+        self.body_bytes += bytes;
+    }
+
     /// Reads the body on from `input` and writes it, framed for the client, to `out`. Returns how many bytes of
     /// the input belong to it.
     /// The trailers behind it are those that `edits` leaves.

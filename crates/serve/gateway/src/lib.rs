@@ -26,6 +26,7 @@ mod resolving;
 mod retry;
 mod route;
 mod service;
+mod splice;
 mod stats;
 mod status;
 mod tls;

@@ -353,6 +353,12 @@ impl Request {
         Ok(taken)
     }
 
+    /// Takes account of bytes of the body that went to the service without being read here.
+    pub fn pass(&mut self, bytes: u64) {
+        self.body_done = self.body.pass(bytes);
+        self.body_bytes += bytes;
+    }
+
     /// Puts the endpoint's authority into Host, where no filter chose another.
     pub fn address_to(&mut self, authority: &str) {
         if let Some(host) = &mut self.host

@@ -1,12 +1,14 @@
 //! The rest of an answer on its way to the client, while the rest of the request may still go out.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::answer::{Answer, Frame};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::pace::Pace;
+use crate::splice::Splice;
 use crate::upstream::Upstream;
 
 impl Exchange<'_> {
@@ -17,7 +19,13 @@ impl Exchange<'_> {
         }
         self.arm(self.timing.first_byte, self.route.timeouts.idle);
         self.pace = Pace::default();
-        poll_fn(|cx| self.poll_relay(cx, upstream, answer)).await
+        let left = answer.body.left().filter(|_| answer.frame == Frame::Plain);
+        let mut splice = self.worker.splice(&upstream.conn, &self.client.conn, left);
+        let relayed = poll_fn(|cx| self.poll_relay(cx, upstream, answer, &mut splice)).await;
+        if let Some(splice) = splice {
+            self.worker.pipes.give(splice);
+        }
+        relayed
     }
 
     fn poll_relay(
@@ -25,6 +33,7 @@ impl Exchange<'_> {
         cx: &mut Context<'_>,
         upstream: &mut Upstream,
         answer: &mut Answer,
+        splice: &mut Option<Splice>,
     ) -> Poll<Result<(), Failure>> {
         loop {
             let sent = upstream.poll_send(cx, self.client, self.request, self.worker);
@@ -35,8 +44,9 @@ impl Exchange<'_> {
             if upstream.moved(self.request) && !self.pace.is_waiting() {
                 self.arm(self.worker.now(), self.route.timeouts.idle);
             }
-            let flushed = self.client.poll_flush(cx, self.worker);
-            let taken = answer.body_bytes.saturating_sub(self.client.outbox.left() as u64);
+            let flushed = self.poll_flush(cx, answer, splice);
+            let kept = self.client.outbox.left() + splice.as_ref().map_or(0, Splice::held);
+            let taken = answer.body_bytes.saturating_sub(kept as u64);
             match flushed {
                 Poll::Ready(Ok(())) if answer.done => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => self.client_moved(taken),
@@ -50,12 +60,34 @@ impl Exchange<'_> {
             if self.request.body_done && self.client.poll_gone(cx, self.worker).is_ready() {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
-            match upstream.poll_read(cx, self.worker) {
+            let read = match splice {
+                Some(splice) => splice.poll_fill(&upstream.conn, answer.body.left().unwrap_or_default(), cx),
+                None => upstream.poll_read(cx, self.worker),
+            };
+            match read {
+                Poll::Ready(Ok(count)) if count > 0 && splice.is_some() => {
+                    self.worker.stats.spliced_bytes.add(count as u64);
+                    answer.pass(count as u64);
+                }
                 Poll::Ready(Ok(count)) if count > 0 => self.pass(count, answer)?,
                 Poll::Ready(end) => self.end(answer, end.is_ok())?,
                 Poll::Pending => return self.poll_idle(cx),
             }
             self.arm(self.worker.now(), self.route.timeouts.idle);
+        }
+    }
+
+    /// Ready once the client took everything that the service sent.
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: &Answer,
+        splice: &mut Option<Splice>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.client.poll_flush(cx, self.worker))?;
+        match splice {
+            Some(splice) => splice.poll_drain(&self.client.conn, !answer.done, cx),
+            None => Poll::Ready(Ok(())),
         }
     }
 

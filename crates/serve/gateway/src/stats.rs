@@ -193,6 +193,8 @@ limits! {
     file_cache,
     /// Clients that sent a body or took an answer more slowly than `limits.min_rate`.
     min_rate,
+    /// Large bodies that were copied because all of `limits.pipes` were in use.
+    pipes,
     /// Interim answers beyond what one answer may have.
     interim_answers,
     /// TLS handshakes turned away because of `limits.handshakes`.
@@ -211,6 +213,8 @@ pub(crate) struct WorkerStats {
     /// Requests refused before a route was known, by class of status.
     pub refused: [Counter; 5],
     pub access_log_dropped: Counter,
+    /// Bytes of bodies that were moved inside the kernel.
+    pub spliced_bytes: Counter,
 }
 
 impl WorkerStats {

@@ -12,6 +12,7 @@ use crate::endpoint::Life;
 use crate::failure::Failure;
 use crate::outbox::Outbox;
 use crate::prepare::Request;
+use crate::splice::Splice;
 use crate::worker::Worker;
 
 /// A connection that carries one request.
@@ -26,13 +27,24 @@ pub(crate) struct Upstream {
     broken: bool,
     /// Whether body bytes went out that are not in the image, so that the request can't be sent again.
     streamed: bool,
+    /// Where the body goes when it is not copied.
+    splice: Option<Splice>,
     /// How far the body was when [`moved`](Self::moved) was last asked.
     seen: (u64, usize),
 }
 
 impl Upstream {
     pub fn new(conn: Conn, life: Life) -> Self {
-        Self { conn, life, sent: 0, outbox: Outbox::default(), broken: false, streamed: false, seen: (0, 0) }
+        Self {
+            conn,
+            life,
+            sent: 0,
+            outbox: Outbox::default(),
+            broken: false,
+            streamed: false,
+            splice: None,
+            seen: (0, 0),
+        }
     }
 
     /// Whether the kernel took any byte of the request, so that the service may have seen it.
@@ -48,18 +60,26 @@ impl Upstream {
     /// Whether any of the streamed body came from the client or was taken by the service since this was last
     /// asked. A deadline that moved without it would never strike: it wakes the task that asks.
     pub fn moved(&mut self, request: &Request) -> bool {
-        let now = (request.body_bytes, self.outbox.left());
+        let now = (request.body_bytes, self.outbox.left() + self.in_pipe());
         self.streamed && std::mem::replace(&mut self.seen, now) != now
     }
 
     /// Whether the service took everything that the client sent, and more is to come.
-    pub const fn waits_for_client(&self, request: &Request) -> bool {
-        !self.broken && !request.body_done && self.sent == request.image.len() && self.outbox.is_empty()
+    pub fn waits_for_client(&self, request: &Request) -> bool {
+        !self.broken && !request.body_done && self.has_sent_all(request)
+    }
+
+    fn has_sent_all(&self, request: &Request) -> bool {
+        self.sent == request.image.len() && self.outbox.is_empty() && self.in_pipe() == 0
+    }
+
+    fn in_pipe(&self) -> usize {
+        self.splice.as_ref().map_or(0, Splice::held)
     }
 
     /// Whether the whole request went out, so that the connection can carry another.
     pub fn is_clean(&self, request: &Request) -> bool {
-        !self.broken && request.body_done && self.sent == request.image.len() && self.outbox.is_empty()
+        !self.broken && request.body_done && self.has_sent_all(request)
     }
 
     /// Moves the request on, its body from the client too. Ready once all is sent, or nothing more can be.
@@ -84,8 +104,31 @@ impl Upstream {
             if ready!(self.outbox.poll_flush(&mut self.conn, cx, &worker.buffers)).is_err() {
                 return self.give_up();
             }
+            if let Some(splice) = &mut self.splice {
+                if ready!(splice.poll_drain(&self.conn, !request.body_done, cx)).is_err() {
+                    return self.give_up();
+                }
+            }
             if request.body_done {
+                if let Some(splice) = self.splice.take() {
+                    worker.pipes.give(splice);
+                }
                 return Poll::Ready(Ok(()));
+            }
+            if self.splice.is_none() && self.streamed && client.pending.is_empty() {
+                let left = request.body.left().filter(|_| !request.chunked);
+                self.splice = worker.splice(&client.conn, &self.conn, left);
+            }
+            if let Some(splice) = &mut self.splice {
+                let left = request.body.left().unwrap_or_default();
+                match ready!(splice.poll_fill(&client.conn, left, cx)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Err(Failure::ClientGone)),
+                    Ok(count) => {
+                        worker.stats.spliced_bytes.add(count as u64);
+                        request.pass(count as u64);
+                    }
+                }
+                continue;
             }
             match ready!(client.poll_read(cx, worker)) {
                 Ok(0) | Err(_) => return Poll::Ready(Err(Failure::ClientGone)),

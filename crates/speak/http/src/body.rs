@@ -44,6 +44,23 @@ impl Body {
         }
     }
 
+    /// Bytes that are left of a body that announced its length.
+    pub const fn left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    /// Takes account of bytes of a body with a length that went their way without being read here. Returns whether
+    /// the body ends with them.
+    pub const fn pass(&mut self, bytes: u64) -> bool {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(bytes);
+        }
+        self.is_empty()
+    }
+
     /// Whether nothing is to be read.
     pub const fn is_empty(&self) -> bool {
         matches!(self, Self::Length(0))

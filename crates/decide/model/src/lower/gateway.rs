@@ -178,6 +178,7 @@ impl Lower<'_> {
                 default.file_cache_bytes as u64,
                 at.key("file-cache"),
             ) as usize,
+            pipes: raw.pipes.map_or(default.pipes, |n| n as usize),
             min_rate: self.size(raw.min_rate.as_ref(), default.min_rate, at.key("min-rate")),
             head_timeout: self.positive(
                 raw.head_timeout.as_ref(),

@@ -126,6 +126,10 @@ pub struct Limits {
     /// Contents of small files that each worker remembers.
     #[schemars(extend("default" = "16MiB"))]
     pub file_cache: Option<Size>,
+    /// Pipes of each worker, through which large bodies go between plain sockets without being copied. Bodies for
+    /// which none is left are copied.
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 128))]
+    pub pipes: Option<u32>,
     /// What a client must send of a request's body, or take of an answer, in each second that it is waited for, on the
     /// average; the route's `idle` timeout is allowed for in advance. `0B` is no bound.
     #[schemars(extend("default" = "500B"))]

@@ -25,8 +25,10 @@ pub(crate) use run::{Command, NewListener, Setup, run};
 
 use crate::access_log::Lines;
 use crate::board::Board;
+use crate::conn::Conn;
 use crate::discover::{Resolved, targets};
 use crate::plan::{Applied, Plan};
+use crate::splice::{Pipes, SPLICE_FROM, Splice};
 use crate::stats::WorkerStats;
 use crate::status::WorkerStatus;
 
@@ -40,6 +42,7 @@ pub(crate) struct Worker {
     /// Where heads of answers are written before they leave.
     pub head: RefCell<Vec<u8>>,
     pub buffers: Buffers,
+    pub pipes: Pipes,
     /// Contents of small files.
     pub files: RefCell<crate::files::Cache>,
     /// Lines of the access log that were not handed over yet.
@@ -92,6 +95,7 @@ impl Worker {
             scratch: RefCell::new(Scratch::new()),
             head: RefCell::default(),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             files: RefCell::default(),
             lines: Lines::default(),
             date: Cell::new((now, setup.clock.wall())),
@@ -108,6 +112,17 @@ impl Worker {
         };
         worker.discover();
         worker
+    }
+
+    /// A way through the kernel for the rest of a body of which `left` bytes are left, where it pays.
+    pub fn splice(&self, from: &Conn, to: &Conn, left: Option<u64>) -> Option<Splice> {
+        let (Conn::Tcp(_), Conn::Tcp(_)) = (from, to) else { return None };
+        left.filter(|left| *left >= SPLICE_FROM)?;
+        let splice = self.pipes.take(self.plan.borrow().config.limits.pipes);
+        if splice.is_none() {
+            self.stats.limits.pipes.one();
+        }
+        splice
     }
 
     /// The monotonic time.
