@@ -1,7 +1,7 @@
 //! A static HTTP/1.1 service that costs as little as possible, so that what is measured is the gateway.
 //!
-//! `/128`, `/16k` and `/1m` answer bodies of that size; anything else answers 128 bytes. Requests must have no
-//! body.
+//! `/128`, `/16k` and `/1m` answer bodies of that size; anything else answers 128 bytes. A request's body must have
+//! a Content-Length; it is read to its end and forgotten before the answer. What asks for WebSocket gets its bytes back.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -12,6 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A request head longer than this is refused by closing.
 const MAX_HEAD: usize = 16 * 1024;
+
+/// Room for a read: of uploads much is there at once.
+const BUFFER: usize = 256 * 1024;
 
 /// How the service behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,23 +93,43 @@ pub async fn serve(listener: TcpListener, behaviour: Behaviour) {
 /// Serves one connection; any error ends it, as the peer sees by itself.
 async fn connection(mut stream: TcpStream, answers: Rc<Answers>, behaviour: Behaviour) {
     let _ = stream.set_nodelay(true);
-    let mut buffer = vec![0; MAX_HEAD];
+    let mut buffer = vec![0; BUFFER];
     let (mut filled, mut answered) = (0, 0);
+    // The answer to the request whose body is being read, and how much of that is to come.
+    let mut due: Option<(&[u8], usize)> = None;
     loop {
         match stream.read(&mut buffer[filled..]).await {
             Ok(0) | Err(_) => return,
             Ok(read) => filled += read,
         }
         let mut start = 0;
-        while let Some(length) = head_length(&buffer[start..filled]) {
-            let path = target_of(&buffer[start..start + length]);
+        loop {
+            let (answer, left) = match due.take() {
+                Some(due) => due,
+                None => match head_length(&buffer[start..filled]) {
+                    Some(length) => {
+                        let head = &buffer[start..start + length];
+                        start += length;
+                        if contains(head, b"upgrade: websocket") {
+                            return echo(stream, &buffer[start..filled]).await;
+                        }
+                        (answers.of(target_of(head)), body_length(head))
+                    }
+                    None => break,
+                },
+            };
+            let taken = left.min(filled - start);
+            start += taken;
+            if taken < left {
+                due = Some((answer, left - taken));
+                break;
+            }
             if !behaviour.delay.is_zero() {
                 tokio::time::sleep(behaviour.delay).await;
             }
-            if stream.write_all(answers.of(path)).await.is_err() {
+            if stream.write_all(answer).await.is_err() {
                 return;
             }
-            start += length;
             answered += 1;
             if behaviour.close_after.is_some_and(|limit| answered >= limit) {
                 return;
@@ -114,10 +137,38 @@ async fn connection(mut stream: TcpStream, answers: Rc<Answers>, behaviour: Beha
         }
         buffer.copy_within(start..filled, 0);
         filled -= start;
-        if filled == buffer.len() {
+        if filled >= MAX_HEAD {
             return;
         }
     }
+}
+
+/// Agrees to WebSocket, and sends back what comes.
+async fn echo(mut stream: TcpStream, early: &[u8]) {
+    let agreed = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    let first = [agreed, early].concat();
+    let mut buffer = vec![0; 16 << 10];
+    if stream.write_all(&first).await.is_err() {
+        return;
+    }
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        if stream.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn contains(head: &[u8], text: &[u8]) -> bool {
+    head.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text))
+}
+
+/// What Content-Length says; none is 0.
+fn body_length(head: &[u8]) -> usize {
+    let lines = head.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    let mut fields = lines.filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
 }
 
 fn head_length(bytes: &[u8]) -> Option<usize> {

@@ -31,7 +31,7 @@ enum Command {
     Backend(single::BackendOptions),
     /// A load generator, closed loop or (with --rate) open loop.
     Load(single::LoadOptions),
-    /// CPU time a request beside HAProxy and nginx.
+    /// CPU time a request beside HAProxy, nginx, Envoy and Caddy.
     Gateway(gateway::Options),
     /// Heartbeats, fetches, deltas and memory beside Spring's Eureka server.
     Registry(registry::Options),

@@ -12,7 +12,7 @@ use crate::backend::{self as service, Behaviour};
 use crate::error::Error;
 use crate::load::open::Finished;
 use crate::load::tally::Tally;
-use crate::load::{Get, closed, open};
+use crate::load::{Fixed, closed, open};
 
 /// Failed requests of an open loop that are listed one by one.
 const SHOWN_FAILURES: usize = 20;
@@ -68,7 +68,7 @@ pub async fn backend(options: BackendOptions) -> Result<(), Error> {
 
 /// Loads and prints what came back; fails when an answer was wrong or missing.
 pub async fn load(options: LoadOptions) -> Result<(), Error> {
-    let workload = Get::new(&options.host, &options.path, options.length);
+    let workload = Fixed::new(&options.host, &options.path, options.length);
     let duration = Duration::from_secs_f64(options.seconds);
     let (target, connections) = (options.target, options.connections);
     let tally = if let Some(rate) = options.rate {
@@ -85,7 +85,7 @@ pub async fn load(options: LoadOptions) -> Result<(), Error> {
 }
 
 /// An open loop that lists its failures with the times they were due and ended.
-async fn paced(plan: open::Plan, workload: Get) -> Tally {
+async fn paced(plan: open::Plan, workload: Fixed) -> Tally {
     let clock = SystemClock::start();
     let failures = Rc::new(RefCell::new(Vec::new()));
     let (seen, started) = (failures.clone(), clock.now());

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::load::closed::{self, Plan};
 use crate::load::connection::{Connection, Failure};
-use crate::load::{Get, Workload};
+use crate::load::{Fixed, Workload};
 use crate::machine::cores::{self, Cores};
 use crate::machine::limits::raise_open_files;
 use crate::machine::usage::{cpu_of_tree, memory_of_tree};
@@ -145,8 +145,8 @@ async fn requests(
     })
 }
 
-fn get(length: Option<u64>) -> Get {
-    Get::with("config", PATH, "Accept: application/json\r\n", length)
+fn get(length: Option<u64>) -> Fixed {
+    Fixed::with("config", PATH, "Accept: application/json\r\n", length)
 }
 
 /// One request, whose answer must hold what the repository says; its length is that of all others.

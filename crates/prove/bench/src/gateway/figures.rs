@@ -4,19 +4,20 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::latency::Latency;
 use super::measure::Sample;
+use super::rows::{ROWS, Row};
 use super::{Options, Subject};
-use crate::backend::{SIZES, Size};
 use crate::report::stats::{median, spread};
 use crate::report::table::Table;
 
-/// Samples of one gateway at one size.
+/// Samples of one gateway in one row.
 #[derive(Debug, Serialize)]
 pub struct Series {
     /// Who.
     pub subject: String,
-    /// Size of the body.
-    pub size: &'static str,
+    /// What was asked.
+    pub row: &'static str,
     /// One for each repetition.
     pub samples: Vec<Sample>,
 }
@@ -45,9 +46,13 @@ pub struct Figures {
     pub subjects: Vec<(String, String)>,
     /// Samples.
     pub series: Vec<Series>,
+    /// Requests a second at which latencies were taken.
+    pub rate: u32,
+    /// Latencies at that rate.
+    pub latencies: Vec<Latency>,
     /// Bytes for an idle connection.
     pub idle: Vec<(String, f64)>,
-    /// System calls a request, by subject and size.
+    /// System calls a request, by subject and row.
     pub syscalls: Vec<(String, &'static str, f64)>,
 }
 
@@ -65,31 +70,33 @@ impl Figures {
         );
         let subjects =
             subjects.iter().map(|subject| (subject.name(), subject.running.version.clone())).collect();
-        Self { method, subjects, series: Vec::new(), idle: Vec::new(), syscalls: Vec::new() }
+        let rate = options.rate;
+        let (series, latencies, idle, syscalls) = Default::default();
+        Self { method, subjects, series, rate, latencies, idle, syscalls }
     }
 
     /// Adds a sample.
-    pub fn add(&mut self, subject: String, size: Size, sample: Sample) {
-        let known = |series: &&mut Series| series.subject == subject && series.size == size.name;
+    pub fn add(&mut self, subject: String, row: Row, sample: Sample) {
+        let known = |series: &&mut Series| series.subject == subject && series.row == row.name;
         match self.series.iter_mut().find(known) {
             Some(series) => series.samples.push(sample),
-            None => self.series.push(Series { subject, size: size.name, samples: vec![sample] }),
+            None => self.series.push(Series { subject, row: row.name, samples: vec![sample] }),
         }
     }
 
-    /// The samples of a subject at a size.
-    pub fn series(&self, subject: &str, size: &str) -> Option<&Series> {
-        self.series.iter().find(|series| series.subject == subject && series.size == size)
+    /// The samples of a subject in a row.
+    pub fn series(&self, subject: &str, row: &str) -> Option<&Series> {
+        self.series.iter().find(|series| series.subject == subject && series.row == row)
     }
 
     /// CPU time of `subject` relative to `base`, 1 being equal and less being cheaper.
-    pub fn ratio(&self, subject: &str, base: &str, size: &str) -> Option<f64> {
-        Some(self.series(subject, size)?.per_100k() / self.series(base, size)?.per_100k())
+    pub fn ratio(&self, subject: &str, base: &str, row: &str) -> Option<f64> {
+        Some(self.series(subject, row)?.per_100k() / self.series(base, row)?.per_100k())
     }
 
-    fn cpu_table(&self, size: &str) -> Table {
+    fn cpu_table(&self, row: &str) -> Table {
         let mut table = Table::new([
-            size,
+            row,
             "CPU s / 100,000",
             "±",
             "user / sys",
@@ -101,10 +108,9 @@ impl Figures {
             "failed",
         ]);
         for (subject, _) in &self.subjects {
-            let Some(series) = self.series(subject, size) else { continue };
-            let ratio = |base| {
-                self.ratio(subject, base, size).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"))
-            };
+            let Some(series) = self.series(subject, row) else { continue };
+            let ratio =
+                |base| self.ratio(subject, base, row).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
             let user = series.median(|sample| sample.cpu.user / sample.requests as f64 * 1e5);
             let system = series.median(|sample| sample.cpu.system / sample.requests as f64 * 1e5);
             table.row([
@@ -116,7 +122,7 @@ impl Figures {
                 ratio("nginx"),
                 format!("{:.0}", series.median(|sample| sample.requests as f64 / sample.seconds)),
                 format!("{:.0} %", series.median(Sample::core_share) * 100.0),
-                format!("{:.2} / {:.2}", series.median(|s| s.p50_ms), series.median(|s| s.p99_ms)),
+                latency(series),
                 format!("{}", series.samples.iter().map(|sample| sample.failed).sum::<u64>()),
             ]);
         }
@@ -124,13 +130,33 @@ impl Figures {
     }
 }
 
+/// Median and 99th percentile; h2load tells of none.
+fn latency(series: &Series) -> String {
+    let (p50, p99) = (series.median(|sample| sample.p50_ms), series.median(|sample| sample.p99_ms));
+    if p50.is_nan() { "–".to_owned() } else { format!("{p50:.2} / {p99:.2}") }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n", self.method)?;
-        for size in SIZES {
-            if self.series.iter().any(|series| series.size == size.name) {
-                writeln!(f, "{}", self.cpu_table(size.name))?;
+        for row in ROWS {
+            if self.series.iter().any(|series| series.row == row.name) {
+                writeln!(f, "{}", self.cpu_table(row.name))?;
             }
+        }
+        if !self.latencies.is_empty() {
+            let heading = format!("128 B at {}/s", self.rate);
+            let mut table = Table::new([heading.as_str(), "p50 ms", "p99 ms", "p99.9 ms", "failed"]);
+            for one in &self.latencies {
+                table.row([
+                    one.subject.clone(),
+                    format!("{:.2}", one.p50_ms),
+                    format!("{:.2}", one.p99_ms),
+                    format!("{:.2}", one.p999_ms),
+                    one.failed.to_string(),
+                ]);
+            }
+            writeln!(f, "{table}")?;
         }
         if !self.idle.is_empty() {
             let mut table = Table::new(["idle connection", "bytes each"]);
@@ -140,9 +166,9 @@ impl fmt::Display for Figures {
             writeln!(f, "{table}")?;
         }
         if !self.syscalls.is_empty() {
-            let mut table = Table::new(["system calls a request", "size", "calls"]);
-            for (subject, size, calls) in &self.syscalls {
-                table.row([subject.clone(), (*size).to_owned(), format!("{calls:.2}")]);
+            let mut table = Table::new(["system calls a request", "row", "calls"]);
+            for (subject, row, calls) in &self.syscalls {
+                table.row([subject.clone(), (*row).to_owned(), format!("{calls:.2}")]);
             }
             writeln!(f, "{table}")?;
         }

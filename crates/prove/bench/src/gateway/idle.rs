@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Subject;
-use crate::backend::SIZES;
+use super::rows::ROWS;
 use crate::error::Error;
+use crate::load::Workload;
 use crate::load::connection::Connection;
-use crate::load::{Get, Workload};
 use crate::machine::usage::memory_of_tree;
 
 /// Bytes of `subject`'s memory for each of `count` connections that have had one answer and now wait.
@@ -14,7 +14,7 @@ pub async fn bytes_per_connection(subject: &Subject, count: usize) -> Result<f64
     let failed =
         |source| Error::Check { subject: subject.name(), what: "idle connections".to_owned(), source };
     let pid = subject.running.child.pid();
-    let get = Get::new("bench.local", SIZES[0].path, Some(SIZES[0].length as u64));
+    let get = ROWS[0].request();
     let request = get.request(0, &mut Vec::new()).to_vec();
     let before = memory_of_tree(pid);
     let mut open = Vec::with_capacity(count);

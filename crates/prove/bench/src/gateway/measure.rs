@@ -5,9 +5,8 @@ use std::fmt;
 use haechi_core::SystemClock;
 use serde::Serialize;
 
+use super::rows::Row;
 use super::{Options, Subject};
-use crate::backend::Size;
-use crate::load::Get;
 use crate::load::closed::{self, Plan};
 use crate::machine::usage::{Cpu, cpu_of_tree};
 
@@ -57,8 +56,7 @@ impl fmt::Display for Sample {
 }
 
 /// Measures `subject` once.
-pub async fn one(options: &Options, subject: &Subject, size: Size) -> Sample {
-    let workload = Get::new("bench.local", size.path, Some(size.length as u64));
+pub async fn one(options: &Options, subject: &Subject, row: Row) -> Sample {
     let plan = Plan {
         target: subject.running.address,
         connections: options.connections,
@@ -66,7 +64,7 @@ pub async fn one(options: &Options, subject: &Subject, size: Size) -> Sample {
         duration: options.duration(),
     };
     let pid = subject.running.child.pid();
-    let measured = closed::run(plan, workload, &SystemClock::start(), || cpu_of_tree(pid)).await;
+    let measured = closed::run(plan, row.request(), &SystemClock::start(), || cpu_of_tree(pid)).await;
     let millis = |quantile| measured.tally.latency.quantile(quantile).as_secs_f64() * 1e3;
     Sample {
         requests: measured.tally.answered,

@@ -1,25 +1,30 @@
-//! `gateway`: CPU time a request of Haechi, HAProxy and nginx, each on one core, saturated, in turns
-//! (A B C A B C …) in one run; then memory of idle connections and system calls a request.
+//! `gateway`: CPU time a request of Haechi and its peers, each on one core, saturated, in turns (A B C A B C …) in
+//! one run; then latency at a rate, memory of idle connections and system calls a request.
 
 mod figures;
+mod h2load;
 mod idle;
+mod latency;
 mod measure;
 mod picture;
+mod rows;
 mod syscalls;
+mod websocket;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::backend::{self, Behaviour, SIZES, Size};
+use crate::backend::{self, Behaviour};
 use crate::error::Error;
+use crate::load::Workload;
 use crate::load::connection::Connection;
-use crate::load::{Get, Workload};
 use crate::machine::cores::{self, Cores};
 use crate::machine::limits::raise_open_files;
-use crate::peers::{Gateway, Place, Running};
+use crate::peers::{self, Gateway, Place, Running};
 use figures::Figures;
+use rows::{By, ROWS, Row};
 
 /// Options of `gateway`.
 #[derive(Debug, Args)]
@@ -37,16 +42,21 @@ pub struct Options {
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Which gateways, each with and without an access log to a file.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Gateway::Haechi, Gateway::Haproxy, Gateway::Nginx])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Gateway::Haechi, Gateway::Haproxy, Gateway::Nginx, Gateway::Envoy, Gateway::Caddy])]
     subjects: Vec<Gateway>,
-    /// Paths to request: 128, 16k, 1m.
-    #[arg(long, value_delimiter = ',', default_values_t = ["128".to_owned(), "16k".to_owned(), "1m".to_owned()])]
-    sizes: Vec<String>,
+    /// What is asked: 128, 16k, 1m (bytes of the answer), upload (of 1 MiB), close (a connection for each
+    /// request), h2c (HTTP/2 by h2load), ws (WebSocket messages), tls and h2 (the same over TLS).
+    #[arg(long, value_delimiter = ',', value_parser = ROWS.map(|row| row.key), default_values_t = rows::usual())]
+    rows: Vec<String>,
+    /// Requests a second for the latencies, with intended send times; 0 leaves them out.
+    #[arg(long, default_value_t = 5000)]
+    rate: u32,
     /// Measure the peers without an access log too.
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     without_log: bool,
-    /// Idle connections whose memory is measured; 0 leaves it out.
-    #[arg(long, default_value_t = 5000)]
+    /// Idle connections whose memory is measured; 0 leaves it out. HAProxy keeps two descriptors ready for each, and
+    /// 20,000 are what many machines allow.
+    #[arg(long, default_value_t = 9500)]
     idle: usize,
     /// Count system calls with strace, in runs of their own.
     #[arg(long)]
@@ -54,6 +64,18 @@ pub struct Options {
     /// Haechi's program; by default the one beside this program.
     #[arg(long)]
     haechi: Option<PathBuf>,
+    /// A HAProxy other than Debian's.
+    #[arg(long)]
+    haproxy: Option<PathBuf>,
+    /// An nginx other than Debian's.
+    #[arg(long)]
+    nginx: Option<PathBuf>,
+    /// An Envoy other than PyPI's.
+    #[arg(long)]
+    envoy: Option<PathBuf>,
+    /// A Caddy other than Debian's.
+    #[arg(long)]
+    caddy: Option<PathBuf>,
     /// Write all figures here.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -98,38 +120,52 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let service = listener.local_addr()?;
     tokio::task::spawn_local(backend::serve(listener, Behaviour::default()));
 
+    let rows: Vec<Row> =
+        ROWS.into_iter().filter(|row| options.rows.iter().any(|key| key == row.key)).collect();
+    let certificate = folder.path().join("certificate.pem");
+    if rows.iter().any(|row| row.by.is_tls()) {
+        peers::certificate(&certificate)?;
+    }
+    let certificate = certificate.is_file().then_some(&*certificate);
     let mut subjects = Vec::new();
     for gateway in &options.subjects {
         for log in [true, false] {
             if log || options.without_log {
                 let name = format!("{gateway:?}-{log}").to_lowercase();
-                let haechi = options.haechi.clone().unwrap_or_else(crate::haechi_beside_this);
                 let folder = folder.path().join(name);
                 let core = options.cores.subject_core;
-                let place = Place { core, service, folder: &folder, log, haechi: &haechi };
+                let program = options.program(*gateway);
+                let place = Place { core, service, folder: &folder, log, program, certificate };
                 subjects.push(Subject { gateway: *gateway, log, running: gateway.start(&place).await? });
             }
         }
     }
-    let sizes: Vec<Size> =
-        SIZES.into_iter().filter(|size| options.sizes.iter().any(|name| size.path[1..] == *name)).collect();
     for subject in &subjects {
-        for size in &sizes {
-            check(subject, *size).await?;
+        for row in &rows {
+            check(subject, *row).await?;
         }
     }
     let mut figures = Figures::new(&options, &subjects);
     for repetition in 0..options.reps {
-        for size in &sizes {
+        for row in &rows {
             for subject in &subjects {
-                let sample = measure::one(&options, subject, *size).await;
-                eprintln!("{:>2} {:>7} {:<17} {sample}", repetition + 1, size.name, subject.name());
-                figures.add(subject.name(), *size, sample);
+                let sample = if row.by.is_h2load() {
+                    h2load::one(&options, subject, *row).await?
+                } else if row.by == By::WebSocket {
+                    websocket::one(&options, subject).await?
+                } else {
+                    measure::one(&options, subject, *row).await
+                };
+                eprintln!("{:>2} {:>7} {:<17} {sample}", repetition + 1, row.key, subject.name());
+                figures.add(subject.name(), *row, sample);
             }
         }
         for subject in &subjects {
             subject.check_log()?;
         }
+    }
+    for subject in subjects.iter().filter(|subject| subject.log && options.rate > 0) {
+        figures.latencies.push(latency::at_rate(&options, subject, options.rate).await?);
     }
     for subject in &subjects {
         if options.idle > 0 && subject.log {
@@ -138,9 +174,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     }
     if options.strace {
         for subject in subjects.iter().filter(|subject| subject.log) {
-            for size in &sizes {
-                let count = syscalls::per_request(&options, subject, *size).await?;
-                figures.syscalls.push((subject.name(), size.name, count));
+            for row in rows.iter().filter(|row| !row.by.is_h2load() && row.by != By::WebSocket) {
+                let count = syscalls::per_request(&options, subject, *row).await?;
+                figures.syscalls.push((subject.name(), row.name, count));
             }
         }
     }
@@ -164,28 +200,47 @@ pub async fn run(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Requests `size` once and compares every byte; two requests, so that a reused connection is seen too.
-async fn check(subject: &Subject, size: Size) -> Result<(), Error> {
-    let failed = |source| Error::Check { subject: subject.name(), what: size.path.to_owned(), source };
-    let mut connection =
-        Connection::open(subject.running.address).await.map_err(|error| failed(error.into()))?;
-    let get = Get::new("bench.local", size.path, Some(size.length as u64));
+/// Requests `row` and compares every byte; two requests, so that a reused connection is seen too.
+async fn check(subject: &Subject, row: Row) -> Result<(), Error> {
+    let failed = |source| Error::Check { subject: subject.name(), what: row.name.to_owned(), source };
+    let wrong = |what: &str| failed(crate::load::connection::Failure::Wrong(what.to_owned()));
+    let mut open: Option<Connection> = None;
+    let asked = row.request();
     for _ in 0..2 {
+        let connection = match &mut open {
+            Some(connection) if row.keeps() => connection,
+            _ => {
+                let fresh = Connection::open(subject.running.address).await;
+                open.insert(fresh.map_err(|error| failed(error.into()))?)
+            }
+        };
         let mut body = Vec::new();
-        let request = get.request(0, &mut Vec::new()).to_vec();
+        let request = asked.request(0, &mut Vec::new()).to_vec();
         let answer = connection.exchange(&request, Some(&mut body)).await.map_err(failed)?;
-        get.check(&answer).map_err(failed)?;
+        asked.check(&answer).map_err(failed)?;
         if !body.iter().enumerate().all(|(offset, byte)| *byte == backend::body_byte(offset)) {
-            return Err(failed(crate::load::connection::Failure::Wrong("another body".to_owned())));
+            return Err(wrong("another body"));
         }
-        if !answer.keep_alive {
-            return Err(failed(crate::load::connection::Failure::Wrong("closes the connection".to_owned())));
+        if answer.keep_alive != row.keeps() {
+            return Err(wrong("keeps a connection that it should close, or closes one that it should keep"));
         }
     }
     Ok(())
 }
 
 impl Options {
+    /// The program that was named for a gateway.
+    fn program(&self, gateway: Gateway) -> Option<&Path> {
+        let named = match gateway {
+            Gateway::Haechi => &self.haechi,
+            Gateway::Haproxy => &self.haproxy,
+            Gateway::Nginx => &self.nginx,
+            Gateway::Envoy => &self.envoy,
+            Gateway::Caddy => &self.caddy,
+        };
+        named.as_deref()
+    }
+
     fn warm_up(&self) -> Duration {
         Duration::from_secs_f64(self.warm_up)
     }

@@ -1,9 +1,9 @@
-//! The ratios as an SVG: one bar for each gateway and size, relative to HAProxy, shorter is cheaper.
+//! The ratios as an SVG: one bar for each gateway and row, relative to HAProxy, shorter is cheaper.
 
 use std::fmt::Write as _;
 
 use super::figures::Figures;
-use crate::backend::SIZES;
+use super::rows::ROWS;
 
 const LEFT: f64 = 190.0;
 const WIDTH: f64 = 760.0;
@@ -13,13 +13,13 @@ const BAR: f64 = 18.0;
 pub fn ratios(figures: &Figures) -> String {
     let mut bars = String::new();
     let mut top = 40.0;
-    let sizes = SIZES.map(|size| size.name);
-    let largest = sizes
+    let names = ROWS.map(|row| row.name);
+    let largest = names
         .iter()
         .flat_map(|size| figures.subjects.iter().filter_map(|(name, _)| figures.ratio(name, "HAProxy", size)))
         .fold(1.0, f64::max);
     let scale = (WIDTH - LEFT - 70.0) / largest;
-    for size in sizes {
+    for size in names {
         let rows: Vec<_> = figures
             .subjects
             .iter()

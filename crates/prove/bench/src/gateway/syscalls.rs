@@ -4,15 +4,15 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
+use super::rows::Row;
 use super::{Options, Subject, measure};
-use crate::backend::Size;
 use crate::error::Error;
 use crate::machine::child::Child;
 use crate::machine::usage::tree;
 use crate::peers::install;
 
 /// System calls of `subject` for each request while under load.
-pub async fn per_request(options: &Options, subject: &Subject, size: Size) -> Result<f64, Error> {
+pub async fn per_request(options: &Options, subject: &Subject, row: Row) -> Result<f64, Error> {
     let strace = install::ensure("strace")?;
     let folder = tempfile::tempdir()?;
     let summary = folder.path().join("summary");
@@ -22,7 +22,7 @@ pub async fn per_request(options: &Options, subject: &Subject, size: Size) -> Re
     }
     let mut tracer =
         Child::start(&options.cores.client_core.to_string(), &strace, &args, &folder.path().join("output"))?;
-    let sample = measure::one(options, subject, size).await;
+    let sample = measure::one(options, subject, row).await;
     // strace counts from attaching on, so the warm-up is in its count: both are scaled to whole runs.
     tracer.signal(Signal::INT)?;
     tracer.wait()?;

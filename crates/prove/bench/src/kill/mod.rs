@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::load::connection::{Answer, Connection, Failure};
 use crate::load::open::{self, Finished, Plan};
 use crate::load::tally::Tally;
-use crate::load::{Get, Workload};
+use crate::load::{Fixed, Workload};
 use crate::machine::child::Child;
 use crate::machine::cores::{self, Cores};
 use crate::peers::{free_address, haechi};
@@ -156,7 +156,7 @@ async fn once(options: &Options, death: Death, clock: &Arc<dyn Clock>) -> Result
     let plan = Plan { target: gateway, rate: options.rate, connections: options.connections, duration };
     let load_clock = clock.clone();
     let load = tokio::task::spawn_local(async move {
-        open::run(plan, Get::new("bench.local", "/128", Some(128)), &load_clock, note).await
+        open::run(plan, Fixed::new("bench.local", "/128", Some(128)), &load_clock, note).await
     });
     tokio::time::sleep(BEFORE).await;
     let refused = Refused::watch(clock.clone())?;
@@ -236,7 +236,7 @@ async fn register(
 
 /// Until the gateway sends requests to the registered instances.
 async fn wait_for_service(gateway: SocketAddr, clock: &Arc<dyn Clock>) -> Result<(), Error> {
-    let get = Get::new("bench.local", "/128", Some(128));
+    let get = Fixed::new("bench.local", "/128", Some(128));
     let deadline = clock.now() + LEARN;
     loop {
         let mut connection = Connection::open(gateway).await?;

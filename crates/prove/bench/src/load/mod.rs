@@ -18,14 +18,14 @@ pub trait Workload {
     fn check(&self, answer: &Answer) -> Result<(), Failure>;
 }
 
-/// One GET, again and again.
+/// One request, again and again.
 #[derive(Debug)]
-pub struct Get {
+pub struct Fixed {
     request: Vec<u8>,
     length: Option<u64>,
 }
 
-impl Get {
+impl Fixed {
     /// A GET of `path` whose answers must be 200 and, when `length` is given, exactly that long.
     pub fn new(host: &str, path: &str, length: Option<u64>) -> Self {
         Self::with(host, path, "Accept: */*\r\n", length)
@@ -38,9 +38,19 @@ impl Get {
             format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: haechi-bench\r\n{fields}\r\n");
         Self { request: request.into_bytes(), length }
     }
+
+    /// A POST of a body of so many bytes.
+    pub fn upload(host: &str, path: &str, body: usize, length: Option<u64>) -> Self {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: haechi-bench\r\nContent-Length: {body}\r\n\r\n"
+        );
+        let mut request = head.into_bytes();
+        request.resize(request.len() + body, b'x');
+        Self { request, length }
+    }
 }
 
-impl Workload for Get {
+impl Workload for Fixed {
     fn request<'a>(&'a self, _: u64, _: &'a mut Vec<u8>) -> &'a [u8] {
         &self.request
     }

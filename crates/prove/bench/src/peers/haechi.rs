@@ -1,8 +1,9 @@
 //! The program of this workspace, as it comes. It has as many workers as cores.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Place, Running, free_address, version_of};
+use super::{Place, Running, free_address, tls_address, version_of};
 use crate::error::Error;
 use crate::machine::child::Child;
 
@@ -36,19 +37,35 @@ fn start_on(cores: &str, program: &Path, folder: &Path, configuration: &str) -> 
 pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     let address = free_address()?;
     let access_log = place.log.then(|| place.folder.join("access.log"));
-    let log = access_log.as_ref().map(|path| format!("  access-log: {{ path: {} }}\n", path.display()));
-    let configuration = format!(
+    let tls = tls_address(place)?;
+    let tls_listener = tls.zip(place.certificate);
+    let configuration = configuration(address, tls_listener, place.service, access_log.as_deref())?;
+    let program = place.program.map_or_else(crate::haechi_beside_this, Path::to_owned);
+    let child = up(place.core, &program, place.folder, &configuration)?;
+    let version = version_of(&program, "--version");
+    Ok(Running { child, address, http2: address, tls, configuration, version, access_log })
+}
+
+/// One route to one service.
+pub fn configuration(
+    address: SocketAddr,
+    tls: Option<(SocketAddr, &Path)>,
+    service: SocketAddr,
+    access_log: Option<&Path>,
+) -> Result<String, Error> {
+    let tls = tls.map_or(String::new(), |(tls, file)| {
+        format!(", {{ name: tls, listen: {tls}, tls: {{ certificates: [{}] }} }}", file.display())
+    });
+    let log = access_log.map(|path| format!("  access-log: {{ path: {} }}\n", path.display()));
+    Ok(format!(
         "admin: {{ listen: {admin} }}
 gateway:
-  listeners: [{{ name: web, listen: {address} }}]
+  listeners: [{{ name: web, listen: {address} }}{tls}]
   routes: [{{ name: all, match: {{ path: /** }}, service: app }}]
 {log}services:
   app: {{ endpoints: [{service}] }}
 ",
         admin = free_address()?,
         log = log.unwrap_or_default(),
-        service = place.service
-    );
-    let child = up(place.core, place.haechi, place.folder, &configuration)?;
-    Ok(Running { child, address, configuration, version: version_of(place.haechi, "--version"), access_log })
+    ))
 }

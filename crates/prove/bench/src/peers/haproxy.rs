@@ -1,15 +1,18 @@
 //! HAProxy with one thread, connections to the service reused always, `splice-auto` for large bodies.
 
-use super::{Place, Running, free_address, install, version_of};
+use std::net::SocketAddr;
+
+use super::{Place, Running, free_address, install, tls_address, version_of};
 use crate::error::Error;
 use crate::machine::child::Child;
 
 /// Starts it in the foreground. HAProxy can't write a log file by itself; its fastest way to one is
 /// standard output sent to a file.
 pub fn start(place: &Place<'_>) -> Result<Running, Error> {
-    let program = install::ensure("haproxy")?;
+    let program = install::or_ensure(place.program, "haproxy")?;
     let address = free_address()?;
-    let configuration = configuration(address, place);
+    let tls = tls_address(place)?;
+    let configuration = configuration(address, tls, place);
     let file = place.folder.join("haproxy.cfg");
     std::fs::write(&file, &configuration)?;
     let output = place.folder.join("output");
@@ -20,10 +23,14 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
         &output,
     )?;
     let access_log = place.log.then_some(output);
-    Ok(Running { child, address, configuration, version: version_of(&program, "-v"), access_log })
+    let version = version_of(&program, "-v");
+    Ok(Running { child, address, http2: address, tls, configuration, version, access_log })
 }
 
-fn configuration(address: std::net::SocketAddr, place: &Place<'_>) -> String {
+fn configuration(address: SocketAddr, tls: Option<SocketAddr>, place: &Place<'_>) -> String {
+    let tls = tls.zip(place.certificate).map_or(String::new(), |(tls, file)| {
+        format!("\n    bind {tls} backlog 8192 ssl crt {} alpn h2,http/1.1", file.display())
+    });
     let service = place.service;
     let (log_target, log_format) = if place.log {
         ("log stdout format raw local0 info", "log global\n    option httplog")
@@ -33,7 +40,8 @@ fn configuration(address: std::net::SocketAddr, place: &Place<'_>) -> String {
     format!(
         "global
     nbthread 1
-    maxconn 7000
+    maxconn 9700
+    maxpipes 150
     tune.pipesize 524288
     {log_target}
 defaults
@@ -47,7 +55,7 @@ defaults
     timeout client 60s
     timeout server 60s
 frontend web
-    bind {address} backlog 8192
+    bind {address} backlog 8192{tls}
     default_backend app
 backend app
     server s1 {service} pool-max-conn -1

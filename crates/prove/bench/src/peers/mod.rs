@@ -1,5 +1,7 @@
 //! The gateways measured, each with a good configuration that the output states.
 
+pub mod caddy;
+pub mod envoy;
 pub mod haechi;
 pub mod haproxy;
 pub mod install;
@@ -27,8 +29,10 @@ pub struct Place<'a> {
     pub folder: &'a Path,
     /// Whether it writes an access log to a file.
     pub log: bool,
-    /// Where Haechi's program is.
-    pub haechi: &'a Path,
+    /// The gateway's program, where it was named.
+    pub program: Option<&'a Path>,
+    /// A certificate with its key, where TLS is wanted.
+    pub certificate: Option<&'a Path>,
 }
 
 /// A gateway that serves.
@@ -38,6 +42,10 @@ pub struct Running {
     pub child: Child,
     /// Where it accepts.
     pub address: SocketAddr,
+    /// Where it accepts HTTP/2 in the clear.
+    pub http2: SocketAddr,
+    /// Where it accepts TLS, with HTTP/1.1 and HTTP/2 by ALPN.
+    pub tls: Option<SocketAddr>,
     /// Its configuration, for the output.
     pub configuration: String,
     /// What it says its version is.
@@ -56,6 +64,10 @@ pub enum Gateway {
     Haproxy,
     /// nginx.
     Nginx,
+    /// Envoy.
+    Envoy,
+    /// Caddy.
+    Caddy,
 }
 
 impl Gateway {
@@ -65,6 +77,8 @@ impl Gateway {
             Self::Haechi => "Haechi",
             Self::Haproxy => "HAProxy",
             Self::Nginx => "nginx",
+            Self::Envoy => "Envoy",
+            Self::Caddy => "Caddy",
         }
     }
 
@@ -75,6 +89,8 @@ impl Gateway {
             Self::Haechi => haechi::start(place)?,
             Self::Haproxy => haproxy::start(place)?,
             Self::Nginx => nginx::start(place)?,
+            Self::Envoy => envoy::start(place)?,
+            Self::Caddy => caddy::start(place)?,
         };
         running.child.accepts(running.address, START).await.map_err(|source| Error::Start {
             program: self.name().to_owned(),
@@ -91,9 +107,48 @@ pub fn free_address() -> Result<SocketAddr, Error> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
+/// Writes a self-signed certificate and its key, ECDSA on P-256 as most sites have.
+pub fn certificate(file: &Path) -> Result<(), Error> {
+    let openssl = install::ensure("openssl")?;
+    let key = file.with_extension("key");
+    let status = std::process::Command::new(openssl)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=bench.local", "-addext", "subjectAltName=DNS:bench.local", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(file)
+        .stderr(std::process::Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(Error::Missed("openssl made no certificate".to_owned()));
+    }
+    let both = [std::fs::read(file)?, std::fs::read(key)?].concat();
+    Ok(std::fs::write(file, both)?)
+}
+
+/// An address for TLS, where it is wanted.
+pub fn tls_address(place: &Place<'_>) -> Result<Option<SocketAddr>, Error> {
+    place.certificate.map(|_| free_address()).transpose()
+}
+
 /// First line of what a program prints with `flag`.
 fn version_of(program: &Path, flag: &str) -> String {
     let output = std::process::Command::new(program).arg(flag).output();
     let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").to_owned()
+    String::from_utf8_lossy(&text)
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("unknown")
+        .trim()
+        .to_owned()
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::load::closed::{self, Plan};
-use crate::load::{Get, Workload};
+use crate::load::{Fixed, Workload};
 use crate::machine::cores::{self, Cores};
 use crate::machine::limits::raise_open_files;
 use crate::machine::usage::{cpu_of_tree, memory_of_tree};
@@ -144,7 +144,7 @@ impl Bench<'_> {
         let warm_up = self.options.warm_up;
         let heartbeats = self.cost(|| of(Action::Heartbeat), warm_up, &mut failed).await;
         let get =
-            |path: &'static str, fields: &'static str| move || Get::with("registry", path, fields, None);
+            |path: &'static str, fields: &'static str| move || Fixed::with("registry", path, fields, None);
         let json = "Accept: application/json\r\n";
         let gzip = "Accept: application/json\r\nAccept-Encoding: gzip\r\n";
         let full = self.cost(get("/eureka/apps", json), warm_up / 4.0, &mut failed).await;
@@ -169,7 +169,7 @@ impl Bench<'_> {
 
     /// Whether a listing holds exactly `instances`.
     async fn holds(&self, path: &'static str, instances: u64) -> Result<(), Error> {
-        let get = Get::with("registry", path, "Accept: application/json\r\n", None);
+        let get = Fixed::with("registry", path, "Accept: application/json\r\n", None);
         let counted = self.server.ask(&get).await.and_then(|(_, body)| {
             let counted = body.matches("\"instanceId\"").count() as u64;
             let wrong =

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::Options;
 use crate::error::Error;
-use crate::load::Get;
+use crate::load::Fixed;
 use crate::load::connection::{Answer, Failure};
 use crate::load::open::{self, Finished, Plan};
 use crate::machine::usage::memory_of_tree;
@@ -76,7 +76,7 @@ pub async fn run(options: &Options, clock: &Arc<dyn Clock>) -> Result<Changes, E
     let plan = Plan { target: address, rate: options.rate, connections: options.connections, duration };
     let load_clock = clock.clone();
     let load = tokio::task::spawn_local(async move {
-        open::run(plan, Get::new("bench.local", "/probe", None), &load_clock, note).await
+        open::run(plan, Fixed::new("bench.local", "/probe", None), &load_clock, note).await
     });
     tokio::time::sleep(BETWEEN).await;
     let mut changed = Vec::new();
