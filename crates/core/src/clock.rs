@@ -111,23 +111,30 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> WallTime;
 }
 
-/// The machine's clocks. The monotonic start is the moment of construction.
+/// The machine's clocks. The monotonic start is the moment of construction, or that of the clock it goes on from.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: std::time::Instant,
+    before: Instant,
 }
 
 impl SystemClock {
     /// A clock that starts now. A process makes one and shares it: instants of two clocks don't compare.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     pub fn start() -> Arc<dyn Clock> {
-        Arc::new(Self { start: std::time::Instant::now() })
+        Self::going_on_from(Instant::ZERO)
+    }
+
+    /// A clock that goes on from what another process's clock says now, so that an instant of that process lies as
+    /// far in the past here as there.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    pub fn going_on_from(before: Instant) -> Arc<dyn Clock> {
+        Arc::new(Self { start: std::time::Instant::now(), before })
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
-        Instant::ZERO + self.start.elapsed()
+        self.before + self.start.elapsed()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the seam")]

@@ -32,6 +32,9 @@ pub enum Command {
     /// Run the parts that a configuration file names, in one process.
     #[command(after_long_help = UP_HELP)]
     Up(UpArgs),
+    /// Let the binary that is on disk now take over from the one that runs, with no connection refused or cut.
+    #[command(after_long_help = UPGRADE_HELP)]
+    Upgrade(UpgradeArgs),
     /// Check a configuration file and say everything that is wrong with it.
     ///
     /// Exit code 0: all of it can be served. 1: something is wrong; what can be served is said. 2: the file can't
@@ -65,7 +68,29 @@ The smallest file:
     app: { endpoints: [127.0.0.1:3000, 127.0.0.1:3001] }
 
 A changed file is applied while serving, and so is SIGHUP. A mistake in it is reported and what served before
-serves on. SIGTERM or Ctrl-C drains: nothing new is accepted and what is in flight finishes.";
+serves on. SIGTERM or Ctrl-C drains: nothing new is accepted and what is in flight finishes. SIGUSR2 starts the
+binary that is on disk now and lets it take over: see `haechi upgrade --help`.";
+
+const UPGRADE_HELP: &str = "\
+Replace the binary first, at the path from which `haechi up` was started (install(1) and mv(1) do it in one
+step; a link may be pointed to another version). The process that runs starts it with the same arguments and
+hands it its listening sockets and the registry's state. The new process reads the file, starts, and accepts;
+only then the old one accepts nothing more. What is in flight there, WebSockets and downloads too, goes on
+until it is done, at most for `upgrade.drain-timeout`. If the new one can't start, for whatever reason, it is
+ended and the old one serves on.
+
+The process is found by its configuration file: it listens at .haechi/FILE.sock beside it, for its own user
+and root. SIGUSR2 to the process does the same and tells the outcome in its log.
+
+Exit code 0: the new binary serves. 1: it could not start, and the old one serves on. 2: it can't be asked.";
+
+/// `haechi upgrade`
+#[derive(Debug, Args)]
+pub struct UpgradeArgs {
+    /// The configuration file that the running Haechi was started with.
+    #[arg(short, long, value_name = "FILE", default_value = "haechi.yaml")]
+    pub file: PathBuf,
+}
 
 /// `haechi demo`
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod demo;
 mod process;
 mod reading;
 mod up;
+mod upgrade;
 mod words;
 
 use std::process::ExitCode;
@@ -72,6 +73,7 @@ async fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Up(args) => up::run(args).await,
+        Command::Upgrade(args) => commands::upgrade::run(args).await,
         Command::Check(args) => commands::check::run(args),
         Command::Explain(args) => commands::explain::run(args).await,
         Command::Status(args) => commands::status::run(args).await,

@@ -49,6 +49,11 @@ impl<D: Details> Changes<D> {
         }
     }
 
+    /// What is remembered, oldest first, each with its time.
+    pub fn all(&self) -> impl Iterator<Item = (Instant, &Key, &Arc<Instance<D>>)> {
+        self.by_generation.values().map(|(at, key, instance)| (*at, key, instance))
+    }
+
     pub fn delta(&self, generation: Generation, hash_code: String) -> Delta<D> {
         let mut apps: BTreeMap<ServiceName, Vec<Arc<Instance<D>>>> = BTreeMap::new();
         for (_, key, instance) in self.by_generation.values() {

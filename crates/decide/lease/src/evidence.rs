@@ -72,17 +72,37 @@ impl<D: Details> Registry<D> {
 /// Who was removed on evidence lately, and who of them sent a heartbeat afterwards: a dead process can't.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
-    contradicted: BTreeMap<ServiceName, BTreeMap<InstanceId, bool>>,
+    contradicted: BTreeMap<ServiceName, BTreeMap<InstanceId, Tombstone>>,
+    /// May hold some that were forgotten since, or buried again.
     order: VecDeque<(Instant, Key)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tombstone {
+    at: Instant,
+    wrong: bool,
 }
 
 impl Tombstones {
     fn bury(&mut self, key: Key, now: Instant, limit: usize) {
-        self.contradicted.entry(key.app.clone()).or_default().insert(key.id.clone(), false);
-        self.order.push_back((now, key));
+        self.take(now, key, false);
         while self.order.len() > limit {
             self.forget_oldest();
         }
+    }
+
+    /// Takes one that was buried before.
+    pub fn take(&mut self, at: Instant, key: Key, wrong: bool) {
+        self.contradicted.entry(key.app.clone()).or_default().insert(key.id.clone(), Tombstone { at, wrong });
+        self.order.push_back((at, key));
+    }
+
+    /// Each with the time of its removal, oldest first, and whether it turned out to be a mistake.
+    pub fn all(&self) -> impl Iterator<Item = (Instant, &Key, bool)> {
+        self.order.iter().filter_map(|(at, key)| {
+            let tombstone = self.contradicted.get(&key.app)?.get(&key.id).filter(|known| known.at == *at)?;
+            Some((*at, key, tombstone.wrong))
+        })
     }
 
     /// A heartbeat of an instance that isn't registered: if it was removed on evidence, that was a mistake.
@@ -91,15 +111,15 @@ impl Tombstones {
             return;
         }
         let app = app.to_uppercase();
-        if let Some(wrong) = self.contradicted.get_mut(app.as_str()).and_then(|ids| ids.get_mut(id)) {
-            *wrong = true;
+        if let Some(tombstone) = self.contradicted.get_mut(app.as_str()).and_then(|ids| ids.get_mut(id)) {
+            tombstone.wrong = true;
         }
     }
 
     /// Until when an instance that registers now is to be trusted.
     pub fn trust_after(&mut self, key: &Key, now: Instant, trust: Duration) -> Instant {
         match self.forget(key) {
-            Some(true) => now + trust,
+            Some(Tombstone { wrong: true, .. }) => now + trust,
             _ => Instant::ZERO,
         }
     }
@@ -111,17 +131,20 @@ impl Tombstones {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        if let Some((at, key)) = self.order.pop_front()
+            && let Some(tombstone) = self.contradicted.get(&key.app).and_then(|ids| ids.get(&key.id))
+            && tombstone.at == at
+        {
             self.forget(&key);
         }
     }
 
-    fn forget(&mut self, key: &Key) -> Option<bool> {
+    fn forget(&mut self, key: &Key) -> Option<Tombstone> {
         let ids = self.contradicted.get_mut(&key.app)?;
-        let wrong = ids.remove(&key.id);
+        let tombstone = ids.remove(&key.id);
         if ids.is_empty() {
             self.contradicted.remove(&key.app);
         }
-        wrong
+        tombstone
     }
 }

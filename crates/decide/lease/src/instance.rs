@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use haechi_core::{Generation, InstanceFact, InstanceId, ServiceName, WallTime};
 
-use crate::Status;
+use crate::{Key, Status};
 
 /// What the registry carries for the wire without looking into it.
 pub trait Details: std::fmt::Debug + Send + Sync + 'static {
@@ -129,10 +129,16 @@ pub struct Instance<D: Details> {
     pub generation: Generation,
     /// What was computed from it.
     pub memo: D::Memo,
-    pub(crate) renewed: AtomicU64,
+    /// See [`Instance::last_renewal`]; milliseconds.
+    pub renewed: AtomicU64,
 }
 
 impl<D: Details> Instance<D> {
+    /// Its place in the registry.
+    pub fn key(&self) -> Key {
+        Key { app: self.registration.app.clone(), id: self.registration.id.clone() }
+    }
+
     /// When the last heartbeat (or the registration) came.
     pub fn last_renewal(&self) -> WallTime {
         WallTime(self.renewed.load(Ordering::Relaxed))

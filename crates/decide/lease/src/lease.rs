@@ -48,7 +48,7 @@ pub(crate) struct Lease<D: Details> {
 
 impl<D: Details> Lease<D> {
     pub fn key(&self) -> Key {
-        Key { app: self.instance.registration.app.clone(), id: self.instance.registration.id.clone() }
+        self.instance.key()
     }
 
     pub fn duration(&self) -> Duration {

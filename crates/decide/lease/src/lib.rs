@@ -11,6 +11,7 @@
 mod changes;
 mod evidence;
 mod followed;
+mod handover;
 mod instance;
 mod lease;
 mod limits;
@@ -27,6 +28,7 @@ mod views;
 pub use changes::Delta;
 pub use evidence::{Kept, Verdict};
 pub use followed::Followed;
+pub use handover::{Handover, KeptInstance, KeptLease};
 pub use instance::{Action, Details, Endpoint, Instance, Registration};
 pub use lease::{Key, Standing};
 pub use limits::{Limits, Policy};

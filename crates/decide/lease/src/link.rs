@@ -12,14 +12,20 @@ impl<D: Details> Registry<D> {
     pub(crate) fn link(&mut self, key: Key, mut lease: Lease<D>, now: Instant) -> Arc<Instance<D>> {
         let instance = Arc::clone(&lease.instance);
         self.changed(&key, &instance, now);
-        self.counts.add(instance.status);
-        self.size += 1;
-        self.restored += usize::from(lease.restored);
-        self.expected_per_hour += renewals_per_hour(&instance);
-        lease.due = lease.late();
-        self.timeline.insert((lease.due, key.clone()));
+        lease.due = self.count(&key, &lease);
         self.apps.entry(key.app).or_default().insert(key.id, lease);
         instance
+    }
+
+    /// Counts a lease that comes in and gives it its place in the timeline, which is returned.
+    pub(crate) fn count(&mut self, key: &Key, lease: &Lease<D>) -> Instant {
+        self.counts.add(lease.instance.status);
+        self.size += 1;
+        self.restored += usize::from(lease.restored);
+        self.expected_per_hour += renewals_per_hour(&lease.instance);
+        let due = lease.late();
+        self.timeline.insert((due, key.clone()));
+        due
     }
 
     /// Takes a lease out, with no change announced.

@@ -26,8 +26,31 @@ pub struct Lowered {
     pub config: Option<ConfigServerConfig>,
     /// The admin port.
     pub admin: Option<AdminConfig>,
+    /// How a new binary takes over.
+    pub upgrade: UpgradeConfig,
     /// What must hold of the routes; see [`crate::expectation`].
     pub expectations: Vec<Expectation>,
+}
+
+/// How a new binary takes over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpgradeConfig {
+    /// For the new process to start and say so.
+    pub start_timeout: Duration,
+    /// For what is in flight in the old process.
+    pub drain_timeout: Duration,
+    /// For idle connections in the old process.
+    pub idle_timeout: Duration,
+}
+
+impl Default for UpgradeConfig {
+    fn default() -> Self {
+        Self {
+            start_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(3600),
+            idle_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Text that is never shown: `Debug` hides it.

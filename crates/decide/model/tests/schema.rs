@@ -165,6 +165,7 @@ fn the_defaults_of_registry_and_config_server_are_those_of_lowering() {
         let default = &schema["$defs"][section]["properties"][key]["default"];
         default.as_str().map_or_else(|| default.to_string(), str::to_owned)
     };
+    let upgrade = lowered.upgrade;
     let registry = lowered.registry.unwrap();
     let peers = registry.peers.unwrap();
     let haechi_model::lowered::ConfigServerConfig { sources, encrypt, accept_empty, .. } =
@@ -173,6 +174,9 @@ fn the_defaults_of_registry_and_config_server_are_those_of_lowering() {
     let git = &git.default;
     let encrypt = encrypt.unwrap();
     for (section, key, effective) in [
+        ("Upgrade", "start-timeout", show_duration(upgrade.start_timeout)),
+        ("Upgrade", "drain-timeout", show_duration(upgrade.drain_timeout)),
+        ("Upgrade", "idle-timeout", show_duration(upgrade.idle_timeout)),
         ("Registry", "prefix", registry.prefix),
         ("Registry", "delta-retention", show_duration(registry.delta_retention)),
         ("Registry", "max-instances", registry.max_instances.to_string()),

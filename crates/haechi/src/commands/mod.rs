@@ -5,3 +5,4 @@ pub mod explain;
 pub mod import;
 pub mod schema;
 pub mod status;
+pub mod upgrade;

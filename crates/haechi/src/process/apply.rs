@@ -60,7 +60,7 @@ impl Process {
         let workers = |lowered: &Lowered| lowered.gateway.as_ref().map(|gateway| gateway.workers);
         let fixed = [("gateway (its presence and its workers)", workers(old) != workers(new))];
         for (section, _) in fixed.iter().filter(|(_, changed)| *changed) {
-            let what = format!("{section}: this change takes effect at the next start");
+            let what = format!("{section}: this change takes effect at the next start or `haechi upgrade`");
             self.events.say("haechi", what.clone());
             self.show(|shown| {
                 if !shown.waiting.contains(&what) {

@@ -21,7 +21,8 @@ fn file(folder: &Path, application: &str) -> PathBuf {
 pub fn keep(folder: &Path, application: &str, properties: &IndexMap<String, String>) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let path = file(folder, application);
-    let new = path.with_extension("json.new");
+    // Two processes may keep it at once, while one takes over from the other.
+    let new = path.with_extension(format!("json.{}.new", std::process::id()));
     let mut out = std::fs::File::create(&new)?;
     out.write_all(&serde_json::to_vec(properties)?)?;
     out.sync_all()?;

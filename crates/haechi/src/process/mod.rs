@@ -4,6 +4,7 @@ mod apply;
 pub mod explain;
 mod file_watch;
 mod generations;
+mod hand_over;
 mod imports;
 mod last_good;
 mod operations;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use haechi_admin::Admin;
 use haechi_config::ConfigServer;
 use haechi_core::{Clock, Instant, ServiceName};
-use haechi_gateway::Gateway;
+use haechi_gateway::{Drained, Gateway};
 use haechi_model::Lowered;
 use haechi_registry::{Follower, Registry};
 use haechi_route::{GatewayConfig, RouteTable};
@@ -31,13 +32,14 @@ use haechi_stream::{Events, Publisher, Subscriber};
 use tokio::sync::{Mutex, watch as signal};
 use tokio::task::JoinHandle;
 
-use file_watch::FileWatch;
+pub use file_watch::FileWatch;
 use generations::Generations;
 use imports::Imported;
-use served::Served;
+use served::{Port, Served};
 use traffic::Traffic;
 
 use crate::reading::ConfigFile;
+use crate::upgrade::control::Control;
 
 /// For requests in flight to finish once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -58,6 +60,10 @@ pub struct Process {
     publisher: std::sync::Mutex<Option<Publisher>>,
     config: RwLock<Option<Served<ConfigServer>>>,
     admin: RwLock<Option<Served<Admin>>>,
+    /// The registry's port, kept open for a process that takes over.
+    registry_port: std::sync::Mutex<Option<Port>>,
+    /// Where `haechi upgrade` asks.
+    control: std::sync::Mutex<Option<Control>>,
     subscriber: Subscriber,
     /// What was read last. Held while a change is applied, so that changes don't overtake each other.
     sources: Mutex<Sources>,
@@ -139,14 +145,19 @@ impl Process {
         let config = self.config.read().unwrap_or_else(PoisonError::into_inner);
         let admin = self.admin.read().unwrap_or_else(PoisonError::into_inner);
         let registry = self.shown().registry.clone().map(|address| ("registry", address));
-        let config = config.as_ref().map(|served| address("config", served.address()));
-        let admin = admin.as_ref().map(|served| address("admin", served.address()));
+        let config = config.as_ref().map(|served| address("config", served.port.address()));
+        let admin = admin.as_ref().map(|served| address("admin", served.port.address()));
         [registry, config, admin].into_iter().flatten().collect()
     }
 
     /// Resolves when the configuration file has changed.
     pub async fn file_changed(&self) {
         self.file.changed().await;
+    }
+
+    /// Takes the socket where `haechi upgrade` asks along, until the process ends.
+    pub fn keep_control(&self, control: Control) {
+        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(control);
     }
 
     /// The services that the registry knows.
@@ -156,14 +167,12 @@ impl Process {
 
     /// Drains the gateway, then stops the other parts.
     pub async fn stop(&self) {
+        if let Some(control) = self.control.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            control.close();
+        }
         if let Some(gateway) = &self.gateway {
             let drained = gateway.drain(DRAIN).await;
-            if drained.cut > 0 {
-                self.events.say(
-                    "gateway",
-                    format!("{} connections were still busy after {DRAIN:?} and were cut", drained.cut),
-                );
-            }
+            self.say_cut(drained, DRAIN);
         }
         self.stop.send_replace(true);
         let config = self.config.write().unwrap_or_else(PoisonError::into_inner).take();
@@ -174,6 +183,7 @@ impl Process {
         if let Some(follower) = self.follower() {
             follower.stop().await;
         }
+        drop(self.registry_port.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(registry) = self.registry() {
             registry.stop().await;
         }
@@ -181,6 +191,17 @@ impl Process {
         if let Some(served) = admin {
             served.stop().await;
         }
+        self.join_tasks().await;
+    }
+
+    fn say_cut(&self, drained: Drained, deadline: Duration) {
+        if drained.cut > 0 {
+            let what = format!("{} connections were still busy after {deadline:?} and were cut", drained.cut);
+            self.events.say("gateway", what);
+        }
+    }
+
+    async fn join_tasks(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             // A task that panicked has nothing left to finish.
@@ -191,7 +212,7 @@ impl Process {
 
 /// What outlives the process: mirrors of remote repositories, the last good import. Beside the file, so that a
 /// restart finds it.
-fn state_folder(file: &Path) -> std::path::PathBuf {
+pub fn state_folder(file: &Path) -> std::path::PathBuf {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     folder.join(".haechi")
 }

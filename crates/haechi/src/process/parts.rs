@@ -28,6 +28,11 @@ pub fn bind(part: &str, listen: SocketAddr) -> anyhow::Result<TcpListener> {
         socket.listen(BACKLOG)
     };
     socket().with_context(|| {
+        let part = match part {
+            "config" => "config server",
+            "admin" => "admin port",
+            part => part,
+        };
         format!("the {part} can't listen on {listen}; stop what is there, or name another port in the file")
     })
 }

@@ -1,6 +1,5 @@
 //! New settings for the registry, the config server and the admin port while their ports stay open.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
@@ -13,8 +12,9 @@ use haechi_model::lowered::{AdminConfig, ConfigServerConfig, FollowConfig, Regis
 use haechi_registry::{Follower, Registry};
 use haechi_stream::{Events, Publisher};
 
-use super::served::Served;
+use super::served::{Port, Served};
 use super::{Process, operations, parts, state_folder};
+use crate::upgrade::{ADMIN, CONFIG, REGISTRY};
 
 impl Process {
     /// Gives parts beside the gateway new settings where their sections changed. What can't be had runs on as it
@@ -79,28 +79,29 @@ impl Process {
             (Some(registry), Some(section)) => {
                 let options = parts::registry(section)?;
                 let moves = old.map(|old| old.listen) != Some(section.listen);
-                let listener = moves.then(|| parts::bind("registry", section.listen)).transpose()?;
-                if let Some(listener) = &listener {
-                    let address = listener.local_addr()?.to_string();
-                    self.show(|shown| shown.registry = Some(address));
-                }
+                let port = moves.then(|| Port::open(REGISTRY, section.listen, None)).transpose()?;
+                let listener = port.as_ref().map(Port::listener).transpose()?;
                 registry.change(options, listener).await;
+                if let Some(port) = port {
+                    self.keep_registry_port(Some(port));
+                }
                 self.events.say("registry", "the registry has the new settings; what is registered stays");
             }
             (None, Some(section)) => {
-                let (part, address) = {
+                let port = Port::open(REGISTRY, section.listen, None)?;
+                let part = {
                     let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-                    start_registry(section, &mut publisher, &self.events, &self.clock)?
+                    start_registry(section, &port, None, &mut publisher, &self.events, &self.clock)?
                 };
-                self.show(|shown| shown.registry = Some(address));
+                self.keep_registry_port(Some(port));
                 *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Some(part);
             }
             (Some(registry), None) => {
                 // Whoever took endpoints from it keeps those known last.
+                self.keep_registry_port(None);
                 let publisher = registry.stop().await;
                 *self.publisher.lock().unwrap_or_else(PoisonError::into_inner) = publisher;
                 *self.registry.write().unwrap_or_else(PoisonError::into_inner) = None;
-                self.show(|shown| shown.registry = None);
                 self.events.say("registry", "the registry has stopped, as the file has none");
             }
             (None, None) => {}
@@ -108,12 +109,18 @@ impl Process {
         Ok(())
     }
 
+    /// The port that a process which takes over would get.
+    fn keep_registry_port(&self, port: Option<Port>) {
+        self.show(|shown| shown.registry = port.as_ref().map(|port| port.address().to_string()));
+        *self.registry_port.lock().unwrap_or_else(PoisonError::into_inner) = port;
+    }
+
     pub(super) async fn replace_config(&self, section: Option<&ConfigServerConfig>) -> anyhow::Result<()> {
         let new = match section {
             Some(section) => {
                 let part = start_config(section, self.file.path(), &self.clock, &self.events).await?;
                 let old = self.config.read().unwrap_or_else(PoisonError::into_inner);
-                Some(serve_config(section.listen, old.as_ref(), part)?)
+                Some(serve_config(Served::port_after(CONFIG, section.listen, old.as_ref())?, part)?)
             }
             None => None,
         };
@@ -131,7 +138,7 @@ impl Process {
         let new = match section {
             Some(section) => {
                 let old = self.admin.read().unwrap_or_else(PoisonError::into_inner);
-                Some(self.admin_on(section, old.as_ref())?)
+                Some(self.admin_on(section, || Served::port_after(ADMIN, section.listen, old.as_ref()))?)
             }
             None => None,
         };
@@ -145,32 +152,35 @@ impl Process {
     pub(super) fn admin_on(
         self: &Arc<Self>,
         section: &AdminConfig,
-        old: Option<&Served<Admin>>,
+        port: impl FnOnce() -> anyhow::Result<Port>,
     ) -> anyhow::Result<Served<Admin>> {
         anyhow::ensure!(
             section.auth.is_none(),
             "admin.auth is not supported yet; without it the admin port would be open, so it is not started"
         );
         let admin = Admin::new(Arc::new(operations::Running(Arc::clone(self))), self.events.clone());
-        Served::start("admin port", section.listen, old, Arc::new(admin), |admin, listener, stopped| {
-            haechi_web::serve(listener, admin, haechi_web::Limits::default(), stopped)
+        Served::start(port()?, Arc::new(admin), |admin, listener, stage| {
+            haechi_web::serve_in_stages(listener, admin, haechi_web::Limits::default(), stage)
         })
     }
 }
 
-/// Starts a registry, which takes the stream; answers where it listens.
+/// Starts a registry, which takes the stream. With `state` it goes on from another process's.
 pub(super) fn start_registry(
     section: &RegistryConfig,
+    port: &Port,
+    state: Option<&[u8]>,
     publisher: &mut Option<Publisher>,
     events: &Events,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(Arc<Registry>, String)> {
+) -> anyhow::Result<Arc<Registry>> {
     let options = parts::registry(section)?;
-    let listener = parts::bind("registry", section.listen)?;
-    let address = listener.local_addr()?.to_string();
+    let (listener, events, clock) = (port.listener()?, events.clone(), Arc::clone(clock));
     let publisher = publisher.take().context("the registry can come back only with the next start")?;
-    let part = Registry::start(options, listener, publisher, events.clone(), Arc::clone(clock));
-    Ok((Arc::new(part), address))
+    Ok(Arc::new(match state {
+        Some(state) => Registry::take_over(state, options, listener, publisher, events, clock)?,
+        None => Registry::start(options, listener, publisher, events, clock),
+    }))
 }
 
 /// Begins to follow registries elsewhere, with what the disk knows of them.
@@ -203,12 +213,8 @@ pub(super) async fn start_config(
     Ok(Arc::new(ConfigServer::start(options, Arc::clone(clock), events.clone()).await?))
 }
 
-pub(super) fn serve_config(
-    listen: SocketAddr,
-    old: Option<&Served<ConfigServer>>,
-    part: Arc<ConfigServer>,
-) -> anyhow::Result<Served<ConfigServer>> {
+pub(super) fn serve_config(port: Port, part: Arc<ConfigServer>) -> anyhow::Result<Served<ConfigServer>> {
     let serve =
-        |part: Arc<ConfigServer>, listener, stopped| async move { part.serve(listener, stopped).await };
-    Served::start("config server", listen, old, part, serve)
+        |part: Arc<ConfigServer>, listener, stage| async move { part.serve_in_stages(listener, stage).await };
+    Served::start(port, part, serve)
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haechi_core::ServiceName;
+
 use super::{IMPORT_AGAIN, Process, overview};
 
 /// One sample of traffic.
@@ -23,17 +25,17 @@ pub async fn traffic(process: Arc<Process>) {
 
 /// Zuul routes every service of the registry unless told otherwise: when a service comes or goes, the import is
 /// lowered again.
-pub async fn discovered(process: Arc<Process>) {
+/// `known` are those that it was lowered with.
+pub async fn discovered(process: Arc<Process>, mut known: Vec<ServiceName>) {
     let mut stop = process.stop.subscribe();
     let mut subscriber = process.subscriber.clone();
-    let mut known = process.discovered();
     loop {
-        tokio::select! {
-            alive = subscriber.changed() => if !alive { return },
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
         let now: Vec<_> = subscriber.current().services.keys().cloned().collect();
         if now == known {
+            tokio::select! {
+                alive = subscriber.changed() => if !alive { return },
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
             continue;
         }
         known = now;

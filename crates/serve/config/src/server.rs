@@ -101,6 +101,12 @@ impl ConfigServer {
         haechi_web::serve(listener, handler, self.inner.options.limits.web.clone(), stop).await;
     }
 
+    /// As [`Self::serve`], with a stage in which another process accepts in its place.
+    pub async fn serve_in_stages(&self, listener: TcpListener, stage: watch::Receiver<haechi_web::Stage>) {
+        let handler = Arc::new(Http::new(Arc::clone(&self.inner)));
+        haechi_web::serve_in_stages(listener, handler, self.inner.options.limits.web.clone(), stage).await;
+    }
+
     /// The property sources of an application, as HTTP would answer. Arguments are comma lists.
     pub async fn environment(
         &self,

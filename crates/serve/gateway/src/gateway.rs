@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use haechi_core::{Clock, Generation};
 use haechi_net::dns::Resolver;
-use haechi_net::listen::{self, ListenError};
-use haechi_route::config::Listener;
+use haechi_net::listen::ListenError;
 use haechi_route::{GatewayConfig, Refused, RouteTable};
 use haechi_stream::Subscriber;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::access_log::Writer;
 use crate::board::Board;
+use crate::listeners::{Listeners, Listening};
 use crate::metrics;
 use crate::plan::Applied;
 use crate::resolving::Resolving;
 use crate::status::Status;
 use crate::tls::{self, Live};
-use crate::worker::{Command, NewListener, Places, Setup, run};
+use crate::worker::{Command, Places, Setup, run};
 
 /// How the gateway is started.
 pub struct Options {
@@ -92,7 +92,8 @@ pub enum ApplyError {
 /// A running gateway. Dropping it cuts all connections; [`Gateway::drain`] ends it in peace.
 pub struct Gateway {
     workers: Vec<WorkerHandle>,
-    state: Mutex<State>,
+    /// Only one caller at a time may change what runs.
+    listeners: Mutex<Listeners>,
     addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
     running: watch::Sender<Arc<Applied>>,
     resolving: Resolving,
@@ -103,11 +104,6 @@ struct WorkerHandle {
     commands: mpsc::UnboundedSender<Command>,
     board: Arc<Board>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What only one caller at a time may change.
-struct State {
-    listeners: BTreeMap<String, Listener>,
 }
 
 /// What a drain led to.
@@ -129,17 +125,27 @@ impl Gateway {
         let system = || {
             Resolver::system().inspect_err(|error| tracing::error!(%error, "names can't be resolved")).ok()
         };
-        Self::start_with(options, system).await
+        Self::start_with(options, system, None).await
+    }
+
+    /// As [`Gateway::start`], with the listeners of a process that this one takes over from. Nothing is accepted
+    /// before [`Gateway::accept`]: until then the other process can go on as if nothing had happened.
+    pub async fn take_over(options: Options, inherited: Vec<Listening>) -> Result<Self, StartError> {
+        let system = || {
+            Resolver::system().inspect_err(|error| tracing::error!(%error, "names can't be resolved")).ok()
+        };
+        Self::start_with(options, system, Some(inherited)).await
     }
 
     /// As [`Gateway::start`], with names resolved by this name server alone.
     pub async fn start_resolving_at(options: Options, name_server: SocketAddr) -> Result<Self, StartError> {
-        Self::start_with(options, move || Resolver::at(name_server).ok()).await
+        Self::start_with(options, move || Resolver::at(name_server).ok(), None).await
     }
 
     async fn start_with(
         options: Options,
         resolver: impl FnOnce() -> Option<Resolver> + Send + 'static,
+        inherited: Option<Vec<Listening>>,
     ) -> Result<Self, StartError> {
         let count = match options.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -173,7 +179,7 @@ impl Gateway {
         }
         let gateway = Self {
             workers,
-            state: Mutex::new(State { listeners: BTreeMap::new() }),
+            listeners: Mutex::new(Listeners::new(inherited)),
             addresses: watch::Sender::new(BTreeMap::new()),
             running: watch::Sender::new(empty),
             resolving,
@@ -209,7 +215,7 @@ impl Gateway {
         table: Option<Arc<RouteTable>>,
         generation: Generation,
     ) -> Result<Vec<Refused>, ApplyError> {
-        let mut state = self.state.lock().await;
+        let mut listeners = self.listeners.lock().await;
         let before = self.running.borrow().clone();
         let running = before.generation;
         if generation <= running {
@@ -222,15 +228,18 @@ impl Gateway {
         let (live, config) = reading.await.map_err(|_| ApplyError::Stopped)?;
         let live = live.map_err(|(name, source)| ApplyError::Tls { name, source })?;
         self.resolving.want(&config).await;
-        let (closed, opened) = self.open(&mut state, &config)?;
+        let change = listeners.change(&config, self.workers.len())?;
+        self.addresses.send_modify(|addresses| {
+            addresses.retain(|name, _| !change.close.contains(name));
+            addresses.extend(change.added);
+        });
         self.certificates.follow(live.clone());
         let applied = Arc::new(Applied::new(config, table, generation, log, live, &before));
         let mut waiting = Vec::with_capacity(self.workers.len());
-        let mut opened = opened.into_iter();
-        for worker in &self.workers {
+        for (worker, open) in self.workers.iter().zip(change.open) {
             let (done, ack) = oneshot::channel();
-            let open = opened.next().unwrap_or_default();
-            let command = Command::Apply { applied: applied.clone(), open, close: closed.clone(), done };
+            let command =
+                Command::Apply { applied: applied.clone(), open, close: change.close.clone(), done };
             worker.commands.send(command).map_err(|_| ApplyError::Stopped)?;
             waiting.push(ack);
         }
@@ -241,6 +250,27 @@ impl Gateway {
         Ok(applied.refused.clone())
     }
 
+    /// Accepts from the listeners that were held back since [`Gateway::take_over`]. Returns when every worker does,
+    /// with the directory that was published last.
+    pub async fn accept(&self) -> Result<(), ApplyError> {
+        let held = self.listeners.lock().await.release()?;
+        let mut waiting = Vec::with_capacity(self.workers.len());
+        for (worker, open) in self.workers.iter().zip(held) {
+            let (done, ack) = oneshot::channel();
+            worker.commands.send(Command::Accept { open, done }).map_err(|_| ApplyError::Stopped)?;
+            waiting.push(ack);
+        }
+        for ack in waiting {
+            ack.await.map_err(|_| ApplyError::Stopped)?;
+        }
+        Ok(())
+    }
+
+    /// The listeners with their sockets, for a process that takes over.
+    pub async fn listening(&self) -> std::io::Result<Vec<Listening>> {
+        self.listeners.lock().await.listening()
+    }
+
     /// The log's writer: the one that runs, unless the configuration wants another.
     fn log(&self, config: &GatewayConfig) -> Result<Option<Arc<Writer>>, ApplyError> {
         let Some(wanted) = &config.access_log else { return Ok(None) };
@@ -249,46 +279,6 @@ impl Gateway {
         }
         let started = Writer::start(wanted);
         started.map(Some).map_err(|source| ApplyError::AccessLog { path: wanted.path.clone(), source })
-    }
-
-    /// Opens what is new, for each worker, and says which listeners close.
-    fn open(
-        &self,
-        state: &mut State,
-        config: &GatewayConfig,
-    ) -> Result<(Vec<String>, Vec<Vec<NewListener>>), ApplyError> {
-        // Only another address needs another socket; the rest is read with each connection.
-        let stays = |name: &String, open: &Listener| {
-            config.listeners.get(name).is_some_and(|new| new.listen == open.listen)
-        };
-        let closed: Vec<String> = state
-            .listeners
-            .iter()
-            .filter(|(name, open)| !stays(name, open))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let mut opened: Vec<Vec<NewListener>> = self.workers.iter().map(|_| Vec::new()).collect();
-        let mut added = Vec::new();
-        for (name, listener) in &config.listeners {
-            if state.listeners.get(name).is_some_and(|open| open.listen == listener.listen) {
-                continue;
-            }
-            let sockets = listen::shared(listener.listen, self.workers.len())
-                .map_err(|source| ApplyError::Listen { name: name.clone(), source })?;
-            let address =
-                sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.listen);
-            for (worker, socket) in opened.iter_mut().zip(sockets) {
-                worker.push(NewListener { name: name.clone(), socket });
-            }
-            added.push((name.clone(), listener.clone(), address));
-        }
-        self.addresses.send_modify(|addresses| {
-            addresses.retain(|name, _| !closed.contains(name));
-            addresses.extend(added.iter().map(|(name, _, address)| (name.clone(), *address)));
-        });
-        state.listeners.retain(|name, _| !closed.contains(name));
-        state.listeners.extend(added.into_iter().map(|(name, open, _)| (name, open)));
-        Ok((closed, opened))
     }
 
     /// Where each listener accepts, by name. Tells the port that the system chose for port 0.
@@ -344,9 +334,16 @@ impl Gateway {
 
     /// Accepts nothing more, lets what is in flight end, and stops. What is left at the deadline is cut.
     pub async fn drain(&self, deadline: Duration) -> Drained {
-        let mut waiting = Vec::new();
         // Idle connections are closed early enough that the rest of the time is for requests.
-        let idle_after = (deadline / 4).min(Duration::from_secs(1));
+        self.retire(deadline, (deadline / 4).min(Duration::from_secs(1))).await
+    }
+
+    /// As [`Gateway::drain`], with connections left open for so long that wait for a request. One that comes
+    /// meanwhile is answered, and the answer says that the connection closes.
+    pub async fn retire(&self, deadline: Duration, idle_after: Duration) -> Drained {
+        let mut waiting = Vec::new();
+        // A queue must not stay open when nobody accepts from it any more.
+        self.listeners.lock().await.clear();
         for worker in &self.workers {
             let (done, ack) = oneshot::channel();
             if worker.commands.send(Command::Drain { idle_after, done }).is_ok() {

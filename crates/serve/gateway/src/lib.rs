@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod gateway;
 mod h2;
+mod listeners;
 mod metrics;
 mod outbox;
 mod own;
@@ -37,4 +38,5 @@ mod way;
 mod worker;
 
 pub use gateway::{ApplyError, Drained, Gateway, Options, StartError};
+pub use listeners::Listening;
 pub use status::{CertificateStatus, EndpointStatus, RouteStatus, ServiceStatus, Status};

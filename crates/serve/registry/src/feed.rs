@@ -69,6 +69,12 @@ impl Feed {
         self.ended.send_replace(true);
     }
 
+    /// Followers that wait are answered that nothing is new, as long as what this returns is there.
+    pub fn interrupt(&self) -> Interrupt<'_> {
+        self.ended.send_replace(true);
+        Interrupt(self)
+    }
+
     /// What is newer than `since` in this run; everything for somebody who knows another. Waits for it, at most
     /// for `wait`. `settles` is what is left until everybody who lives has registered.
     pub async fn newer(
@@ -95,6 +101,15 @@ impl Feed {
                 _ = ended.wait_for(|ended| *ended) => return None,
             }
         }
+    }
+}
+
+/// See [`Feed::interrupt`].
+pub(crate) struct Interrupt<'a>(&'a Feed);
+
+impl Drop for Interrupt<'_> {
+    fn drop(&mut self) {
+        self.0.ended.send_replace(false);
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haechi_core::Clock;
 use haechi_lease::Source;
 use haechi_stream::{Events, Publisher};
-use haechi_web::serve;
+use haechi_web::{Stage, serve_in_stages};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::convert;
+use crate::handover::{self, HandoverError};
 use crate::http::Current;
 use crate::options::Options;
+use crate::passage::Held;
 use crate::peers::{self, Peers, Senders};
 use crate::shared::{Core, Shared, State};
 use crate::state_file;
@@ -39,19 +42,19 @@ struct Running {
 }
 
 struct Server {
-    stop: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     task: JoinHandle<()>,
 }
 
 impl Server {
     fn start(listener: TcpListener, current: &Arc<Current>) -> Self {
-        let (stop, stopped) = watch::channel(false);
+        let (stage, stages) = watch::channel(Stage::Serving);
         let limits = current.shared().options.http.clone();
-        Self { stop, task: tokio::spawn(serve(listener, Arc::clone(current), limits, stopped)) }
+        Self { stage, task: tokio::spawn(serve_in_stages(listener, Arc::clone(current), limits, stages)) }
     }
 
-    async fn end(self) {
-        self.stop.send_replace(true);
+    async fn end(self, stage: Stage) {
+        self.stage.send_replace(stage);
         // A task that panicked has nothing left to finish.
         let _ = self.task.await;
     }
@@ -74,10 +77,37 @@ impl Registry {
         let core = Arc::new(Core::new(state, events, clock));
         if let Some(path) = &options.state_file {
             let restored = restore(&core, &state_file::read(path, &core.events), &options);
-            core.keep_in(Some(path));
             if restored > 0 {
                 core.feed.settle();
             }
+        }
+        Self::run(core, options, listener, publisher)
+    }
+
+    /// Goes on from the state of another process's registry, as [`Registry::hold`] gave it. The directory is published
+    /// when this returns. `clock` must go on from that process's.
+    pub fn take_over(
+        state: &[u8],
+        options: Options,
+        listener: TcpListener,
+        publisher: Publisher,
+        events: Events,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, HandoverError> {
+        let (mut state, ready) = handover::read(state, &options, clock.now())?;
+        publisher.publish(state.directory());
+        let core = Arc::new(Core::new(state, events, clock));
+        if ready {
+            // Nobody is missing who was known before.
+            core.feed.settle();
+            core.open();
+        }
+        Ok(Self::run(core, options, listener, publisher))
+    }
+
+    fn run(core: Arc<Core>, options: Options, listener: TcpListener, publisher: Publisher) -> Self {
+        if let Some(path) = &options.state_file {
+            core.keep_in(Some(path));
         }
         let address = listener.local_addr().ok();
         let peers = Peers::new(&options, address, &core.events, &Peers::default());
@@ -85,10 +115,10 @@ impl Registry {
         let current = Arc::new(Current::new(Arc::clone(&shared)));
         let (stop, stopped) = watch::channel(false);
         let publishing = tokio::spawn(tasks::publish(Arc::clone(&core), publisher, stopped.clone()));
-        let others = vec![
-            tokio::spawn(tasks::tick(Arc::clone(&core), stopped.clone())),
-            tokio::spawn(peers::sync_up(shared, stopped)),
-        ];
+        let mut others = vec![tokio::spawn(tasks::tick(Arc::clone(&core), stopped.clone()))];
+        if !core.is_open() {
+            others.push(tokio::spawn(peers::sync_up(shared, stopped)));
+        }
         let mut senders = Senders::default();
         senders.follow(&current);
         let server = Some(Server::start(listener, &current));
@@ -128,12 +158,37 @@ impl Registry {
         if let Some(listener) = listener {
             let server = Server::start(listener, &self.current);
             if let Some(old) = running.server.replace(server) {
-                tokio::spawn(old.end());
+                tokio::spawn(old.end(Stage::Stopped));
             }
         }
         if let Some(file) = replaced {
             file.close().await;
         }
+    }
+
+    /// Stands still: requests in flight are finished, others wait until what this returns is gone. The state file is
+    /// nobody's meanwhile.
+    pub async fn hold(&self) -> Result<Held, HandoverError> {
+        // Followers wait in their requests.
+        let _interrupted = self.core.feed.interrupt();
+        let passage = Arc::clone(&self.core.passage).write_owned().await;
+        // From here on, whoever stops waiting lets the registry go on.
+        let mut held = Held { state: Vec::new(), core: Arc::clone(&self.core), passage: Some(passage) };
+        if let Some(file) = self.core.state_file() {
+            file.release().await;
+        }
+        held.state = handover::write(&self.core.state(), self.core.is_open(), self.core.clock.now())?;
+        Ok(held)
+    }
+
+    /// Accepts nothing more, as another process does. Connections that are open are answered once more, at most
+    /// for `linger`; then it stops.
+    pub async fn retire(&self, linger: Duration) {
+        let server = self.running.lock().await.server.take();
+        if let Some(server) = server {
+            server.end(Stage::Retired(linger)).await;
+        }
+        self.stop().await;
     }
 
     /// What is registered, and how the registry fares.
@@ -157,7 +212,7 @@ impl Registry {
         tokio::join!(
             async {
                 if let Some(server) = server {
-                    server.end().await;
+                    server.end(Stage::Stopped).await;
                 }
             },
             senders.stop()

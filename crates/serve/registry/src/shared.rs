@@ -16,6 +16,7 @@ use crate::events;
 use crate::feed::Feed;
 use crate::listing::Listings;
 use crate::options::Options;
+use crate::passage::Passage;
 use crate::peers::{Peers, Task};
 use crate::state_file::StateFile;
 use crate::view::LastN;
@@ -61,6 +62,8 @@ pub(crate) struct Core {
     pub started: (Instant, WallTime),
     /// True once the peers' registrations are copied, or given up on.
     ready: watch::Sender<bool>,
+    /// Read by each request and each change by time, written when another process takes over.
+    pub passage: Arc<tokio::sync::RwLock<Passage>>,
     state: Arc<Mutex<State>>,
     /// Replaced under the state's lock, so that each change is in one of two files.
     state_file: RwLock<Option<Arc<StateFile>>>,
@@ -92,6 +95,7 @@ impl Core {
             changed: Notify::new(),
             rules: Notify::new(),
             ready: watch::Sender::new(false),
+            passage: Arc::default(),
             state: Arc::new(Mutex::new(state)),
             state_file: RwLock::default(),
         }
@@ -120,6 +124,11 @@ impl Core {
     /// From now on, readers get what is there.
     pub fn open(&self) {
         self.ready.send_replace(true);
+    }
+
+    /// Whether they do.
+    pub fn is_open(&self) -> bool {
+        *self.ready.borrow()
     }
 
     /// Returns when what is there is worth reading: a partial listing would make clients forget the rest.

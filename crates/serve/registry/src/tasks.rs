@@ -51,8 +51,9 @@ pub(crate) async fn publish(
             }
             seen = publisher.evidence(), if witnesses => match seen {
                 Some(seen) => {
+                    let passage = core.passage.read().await;
                     // A removal waits for nothing: requests are being lost.
-                    if weigh(&core, &seen) {
+                    if passage.is_here() && weigh(&core, &seen) {
                         tell(&core, &publisher);
                     }
                 }
@@ -110,7 +111,13 @@ pub(crate) async fn tick(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = told(&mut stopped) => return,
             () = core.rules.notified() => {}
-            () = tokio::time::sleep(tick) => tick_once(&core),
+            () = tokio::time::sleep(tick) => {
+                let passage = core.passage.read().await;
+                if !passage.is_here() {
+                    return;
+                }
+                tick_once(&core);
+            }
         }
     }
 }

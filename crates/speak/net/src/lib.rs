@@ -1,5 +1,6 @@
-//! Listeners, DNS, and telling the service manager.
+//! Listeners and their handover to another process, DNS, and telling the service manager.
 
 pub mod dns;
+pub mod handover;
 pub mod listen;
 pub mod notify;

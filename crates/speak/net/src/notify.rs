@@ -8,8 +8,13 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 pub enum State {
     /// Everything accepts.
     Ready,
-    /// A new configuration is being applied; [`State::Ready`] follows.
+    /// A new configuration or a new process is coming; [`State::Ready`] or [`State::TakenOver`] follows.
     Reloading,
+    /// Everything accepts in another process, which is the main one from now on.
+    TakenOver {
+        /// That process.
+        pid: u32,
+    },
     /// Draining and then gone.
     Stopping,
 }
@@ -28,12 +33,13 @@ fn send(path: &[u8], state: State) -> std::io::Result<()> {
         Some(name) => SocketAddr::from_abstract_name(name)?,
         None => SocketAddr::from_pathname(std::ffi::OsStr::new(&*String::from_utf8_lossy(path)))?,
     };
-    let message: &[u8] = match state {
-        State::Ready => b"READY=1",
-        State::Reloading => b"RELOADING=1",
-        State::Stopping => b"STOPPING=1",
+    let message = match state {
+        State::Ready => "READY=1".to_owned(),
+        State::Reloading => "RELOADING=1".to_owned(),
+        State::TakenOver { pid } => format!("MAINPID={pid}\nREADY=1"),
+        State::Stopping => "STOPPING=1".to_owned(),
     };
-    UnixDatagram::unbound()?.send_to_addr(message, &address).map(|_| ())
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address).map(|_| ())
 }
 
 #[cfg(test)]
@@ -49,5 +55,8 @@ mod tests {
         let mut buffer = [0; 32];
         let count = manager.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..count], b"READY=1");
+        send(format!("@{name}").as_bytes(), State::TakenOver { pid: 7 }).unwrap();
+        let count = manager.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"MAINPID=7\nREADY=1");
     }
 }

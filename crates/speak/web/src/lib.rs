@@ -9,4 +9,4 @@ pub mod server;
 
 pub use answer::{Body, Response};
 pub use request::Request;
-pub use server::{Handler, Limits, serve};
+pub use server::{Handler, Limits, Stage, serve, serve_in_stages};

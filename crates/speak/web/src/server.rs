@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -51,6 +51,19 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
+/// How long a server goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It accepts connections.
+    #[default]
+    Serving,
+    /// Another process accepts in its place. Each connection that is still open is answered once more, for so long,
+    /// and told to close.
+    Retired(Duration),
+    /// It finishes what is in flight, for at most [`Limits::drain`].
+    Stopped,
+}
+
 /// Accepts and answers until `stop` turns true (or its sender is gone), then finishes what is in flight for
 /// at most [`Limits::drain`].
 pub async fn serve<H: Handler>(
@@ -59,16 +72,35 @@ pub async fn serve<H: Handler>(
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
+    let (stages, stage) = watch::channel(Stage::Serving);
+    let serving = serve_in_stages(listener, handler, limits, stage);
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    stages.send_replace(Stage::Stopped);
+    serving.await;
+}
+
+/// As [`serve`], with a stage between serving and stopping. It may end in that stage, once no connection is left.
+pub async fn serve_in_stages<H: Handler>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    limits: Limits,
+    mut stage: watch::Receiver<Stage>,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
+    let told = stage.clone();
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stage.wait_for(|stage| *stage != Stage::Serving) => break,
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stage.wait_for(|stage| *stage != Stage::Serving) => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -81,9 +113,16 @@ pub async fn serve<H: Handler>(
         };
         let _ = stream.set_nodelay(true);
         let (handler, bounds) = (Arc::clone(&handler), limits.clone());
+        let told = told.clone();
         let service = service_fn(move |request| {
-            let (handler, bounds) = (Arc::clone(&handler), bounds.clone());
-            async move { Ok::<_, Infallible>(answer(&*handler, request, peer, &bounds).await) }
+            let (handler, bounds, told) = (Arc::clone(&handler), bounds.clone(), told.clone());
+            async move {
+                let mut answer = answer(&*handler, request, peer, &bounds).await;
+                if *told.borrow() != Stage::Serving {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -98,6 +137,16 @@ pub async fn serve<H: Handler>(
         });
     }
     drop(listener);
+    let retired = match *stage.borrow() {
+        Stage::Retired(linger) => linger,
+        _ => Duration::ZERO,
+    };
+    tokio::select! {
+        () = tokio::time::sleep(retired) => {}
+        _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
+        // Every place is free again: no connection is left.
+        _ = places.acquire_many(u32::try_from(limits.connections).unwrap_or(u32::MAX)) => {}
+    }
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still busy at the end of the drain and are cut");
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_web::{Handler, Limits, Request, Response, answer, client, serve};
+use haechi_web::{Handler, Limits, Request, Response, Stage, answer, client, serve, serve_in_stages};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,4 +68,31 @@ async fn stopping_finishes_what_is_in_flight() {
     assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "GET 0");
     task.await.unwrap();
     assert!(http().get(&base).send().await.is_err(), "nothing accepts any more");
+}
+
+#[tokio::test]
+async fn a_retired_server_answers_open_connections_once_more_and_ends_with_the_last_of_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // What another process would accept from.
+    let successor = TcpListener::from_std(std::net::TcpListener::from(
+        std::os::fd::AsFd::as_fd(&listener).try_clone_to_owned().unwrap(),
+    ));
+    let successor = successor.unwrap();
+    let echo = Arc::new(Echo { entered: Notify::new(), leave: Notify::new() });
+    let (stages, stage) = watch::channel(Stage::Serving);
+    let task = tokio::spawn(serve_in_stages(listener, echo, Limits::default(), stage));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    client.read_exact(&mut answer).await.unwrap();
+
+    stages.send_replace(Stage::Retired(Duration::from_secs(1000)));
+    client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert!(answers.contains("connection: close"), "{answers}");
+    task.await.unwrap();
+    let _next = TcpStream::connect(address).await.unwrap();
+    successor.accept().await.unwrap();
 }

@@ -13,6 +13,7 @@ mod registry;
 mod route;
 mod service;
 mod tls;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,8 +107,10 @@ impl Lower<'_> {
         let follow = raw.registry.as_ref().and_then(|r| self.follow(r, at.key("registry")));
         let config = raw.config.as_ref().and_then(|c| self.config(c, at.key("config")));
         let (gateway, zuul) = self.gateway(raw, at);
+        let upgrade = raw.upgrade.as_ref().map(|upgrade| self.upgrade(upgrade, at.key("upgrade")));
+        let upgrade = upgrade.unwrap_or_default();
         let expectations = self.expectations(raw, gateway.as_ref(), zuul.is_some(), at.key("expect"));
-        Lowered { gateway, zuul, registry, follow, config, admin, expectations }
+        Lowered { gateway, zuul, registry, follow, config, admin, upgrade, expectations }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

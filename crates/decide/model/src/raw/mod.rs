@@ -11,6 +11,7 @@ mod route;
 mod service;
 mod text;
 mod tls;
+mod upgrade;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -39,6 +40,7 @@ pub use tls::{
     Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, ServiceTls, Tls, TlsVersion,
     UnknownName,
 };
+pub use upgrade::Upgrade;
 
 /// One file configures any set of parts; a part that has no section doesn't run.
 ///
@@ -59,6 +61,8 @@ pub struct File {
     /// Where routes send requests, by name.
     #[serde(default)]
     pub services: IndexMap<String, Service>,
+    /// How a new binary takes over from the one that runs.
+    pub upgrade: Option<Upgrade>,
     /// Checked by `haechi check` and whenever the file is read: `METHOD URL -> ROUTE`, or `METHOD URL -> STATUS`
     /// for a request that the gateway itself answers (404 if no route matches). A line that doesn't hold is an
     /// error; the configuration is applied nevertheless.

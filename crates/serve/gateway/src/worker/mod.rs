@@ -62,7 +62,9 @@ pub(crate) struct Worker {
     places: Arc<Places>,
     /// Open client connections.
     open: Cell<usize>,
-    /// Told when the last of them is gone.
+    /// Sockets that are accepted from.
+    accepting: Cell<usize>,
+    /// Told when the last of either is gone.
     emptied: Notify,
     pub stats: WorkerView,
 }
@@ -107,6 +109,7 @@ impl Worker {
             closing_idle: Cell::new(false),
             places: setup.places.clone(),
             open: Cell::new(0),
+            accepting: Cell::new(0),
             emptied: Notify::new(),
             stats: WorkerView(setup.board.clone()),
         };
@@ -184,6 +187,19 @@ impl Worker {
         let routes: HashSet<&RouteName> = applied.config.routes.iter().map(|route| &route.name).collect();
         self.board
             .keep(|route| routes.contains(route), |service| applied.config.services.contains_key(service));
+    }
+
+    /// Takes what the registry knows now.
+    fn meet(&self, directory: Arc<Directory>) {
+        *self.directory.borrow_mut() = directory;
+        self.discover();
+    }
+
+    /// As [`Worker::meet`], asking for it.
+    fn meet_directory(&self) {
+        if let Some(mut subscriber) = self.subscriber.clone() {
+            self.meet(subscriber.current());
+        }
     }
 
     /// Gives every service the endpoints that its source names now.

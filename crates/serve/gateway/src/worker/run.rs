@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_core::{Clock, Instant};
+use haechi_net::listen::Socket;
 use haechi_stream::Subscriber;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -43,7 +44,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct NewListener {
     pub name: String,
-    pub socket: std::net::TcpListener,
+    pub socket: Socket,
 }
 
 /// What a worker is told.
@@ -51,6 +52,8 @@ pub(crate) struct NewListener {
 pub(crate) enum Command {
     /// Run this. Listeners in `close` stop first.
     Apply { applied: Arc<Applied>, open: Vec<NewListener>, close: Vec<String>, done: oneshot::Sender<()> },
+    /// Accept from these too, knowing the newest directory.
+    Accept { open: Vec<NewListener>, done: oneshot::Sender<()> },
     /// Accept nothing more, finish what is in flight, say when nothing is left.
     Drain { idle_after: Duration, done: oneshot::Sender<()> },
     /// Say what is known of every endpoint.
@@ -94,26 +97,29 @@ async fn work(mut setup: Setup) {
         spawn_local(follow_registry(worker.clone(), subscriber));
     }
     spawn_local(follow_dns(worker.clone(), setup.resolved.clone()));
-    let mut listeners: BTreeMap<String, Rc<Notify>> = BTreeMap::new();
+    // A listener can have more than one socket.
+    let mut listeners: BTreeMap<String, Vec<Rc<Notify>>> = BTreeMap::new();
     while let Some(command) = setup.commands.recv().await {
         match command {
             Command::Apply { applied, open, close, done } => {
                 for name in close {
-                    if let Some(stop) = listeners.remove(&name) {
+                    for stop in listeners.remove(&name).into_iter().flatten() {
                         stop.notify_one();
                     }
                 }
                 worker.apply(&applied);
-                for new in open {
-                    if let Some(stop) = listen(new, &worker) {
-                        listeners.insert(stop.0, stop.1);
-                    }
-                }
+                listen(open, &worker, &mut listeners);
                 // The caller may have stopped waiting.
                 let _ = done.send(());
             }
+            Command::Accept { open, done } => {
+                // Who follows the registry may not have run since the directory changed.
+                worker.meet_directory();
+                listen(open, &worker, &mut listeners);
+                let _ = done.send(());
+            }
             Command::Drain { idle_after, done } => {
-                for (_, stop) in std::mem::take(&mut listeners) {
+                for stop in std::mem::take(&mut listeners).into_values().flatten() {
                     stop.notify_one();
                 }
                 worker.draining.set(true);
@@ -129,34 +135,48 @@ async fn work(mut setup: Setup) {
     worker.flush_log();
 }
 
-fn listen(new: NewListener, worker: &Rc<Worker>) -> Option<(String, Rc<Notify>)> {
-    let listener = match TcpListener::from_std(new.socket) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, listener = new.name, "can't watch a listener");
-            return None;
+fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Notify>>>) {
+    for new in open {
+        match TcpListener::from_std(new.socket.into_listener()) {
+            Ok(listener) => {
+                let stop = Rc::new(Notify::new());
+                worker.accepting.set(worker.accepting.get() + 1);
+                let accepting = accept(listener, new.name.clone(), worker.clone(), stop.clone());
+                let worker = worker.clone();
+                spawn_local(async move {
+                    accepting.await;
+                    worker.accepting.set(worker.accepting.get() - 1);
+                    worker.emptied.notify_one();
+                });
+                listeners.entry(new.name).or_default().push(stop);
+            }
+            Err(error) => tracing::error!(%error, listener = new.name, "can't watch a listener"),
         }
-    };
-    let stop = Rc::new(Notify::new());
-    spawn_local(accept(listener, new.name.clone(), worker.clone(), stop.clone()));
-    Some((new.name, stop))
+    }
 }
 
 async fn drain(worker: Rc<Worker>, idle_after: Duration, done: oneshot::Sender<()>) {
+    let empty = async {
+        while worker.open.get() > 0 || worker.accepting.get() > 0 {
+            worker.emptied.notified().await;
+        }
+    };
+    tokio::pin!(empty);
     // A client that is about to send gets an answer that says close; one that stays idle is closed.
-    tokio::time::sleep(idle_after).await;
-    worker.closing_idle.set(true);
-    worker.deadlines.wake_all();
-    while worker.open.get() > 0 {
-        worker.emptied.notified().await;
+    tokio::select! {
+        () = &mut empty => {}
+        () = tokio::time::sleep(idle_after) => {
+            worker.closing_idle.set(true);
+            worker.deadlines.wake_all();
+            empty.await;
+        }
     }
     let _ = done.send(());
 }
 
 async fn follow_registry(worker: Rc<Worker>, mut subscriber: Subscriber) {
     loop {
-        *worker.directory.borrow_mut() = subscriber.current();
-        worker.discover();
+        worker.meet(subscriber.current());
         if !subscriber.changed().await {
             return;
         }

@@ -91,7 +91,8 @@ fn read(path: &Path) -> io::Result<Vec<Arc<ServiceSnapshot>>> {
 fn write(path: &Path, directory: &Directory) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let new = path.with_extension("new");
+    // Two processes may write it at once, while one takes over from the other.
+    let new = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = File::create(&new)?;
     let services: Vec<_> = directory.services.values().collect();
     file.write_all(&serde_json::to_vec(&services)?)?;

@@ -21,6 +21,7 @@ use haechi_web::{Handler, Request, Response, answer};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::listing::Which;
+use crate::passage::{Passage, forward};
 use crate::shared::Shared;
 use negotiate::Wanted;
 use refusal::Refusal;
@@ -86,6 +87,11 @@ impl Current {
 
 impl Handler for Current {
     async fn handle(&self, request: Request) -> Response {
+        let core = Arc::clone(&self.shared().core);
+        let passage = core.passage.read().await;
+        if let Passage::There { address, client } = &*passage {
+            return forward(*address, client, request).await;
+        }
         let head_only = request.method == Method::HEAD;
         let mut response = self.service().respond(&request).await;
         if head_only {

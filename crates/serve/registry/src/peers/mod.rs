@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub(crate) use queue::Task;
-pub(crate) use sync::{copy_from, sync_up};
+pub(crate) use sync::{bounded_body, copy_from, sync_up};
 
 use crate::http::Current;
 use crate::options::Options;

@@ -72,6 +72,10 @@ async fn from(shared: &Shared, peer: &Peer) -> Result<usize, String> {
         return Err(response.status().to_string());
     }
     let instances = json::read::applications(&bounded_body(response).await?).map_err(|e| e.to_string())?;
+    let passage = shared.passage.read().await;
+    if !passage.is_here() {
+        return Err("another process took over meanwhile".to_owned());
+    }
     let mut receipts = Receipts::default();
     let mut copied = 0;
     for info in instances {

@@ -58,7 +58,22 @@ impl StateFile {
         self.durable.load(Ordering::Relaxed)
     }
 
-    /// Writes the file whole a last time.
+    /// Lets go of the file, with everything in it: another process goes on with it.
+    pub async fn release(&self) {
+        let (done, released) = oneshot::channel();
+        if self.commands.send(Command::Release(done)).is_ok() {
+            // An error means that the writer is gone, and so is its hold on the file.
+            let _ = released.await;
+        }
+    }
+
+    /// Takes the file back after [`StateFile::release`].
+    pub fn resume(&self) {
+        // A writer that is gone was told of when it went.
+        let _ = self.commands.send(Command::Resume);
+    }
+
+    /// Writes the file whole a last time, unless it was released.
     pub async fn close(&self) {
         let _ = self.commands.send(Command::Close);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -27,6 +27,10 @@ const RETRY_BATCHES: u32 = 64;
 pub(crate) enum Command {
     /// Write this, then tell.
     Keep(Arc<Instance<Wire>>, oneshot::Sender<()>),
+    /// Write nothing more until told to resume.
+    Release(oneshot::Sender<()>),
+    /// Write again.
+    Resume,
     /// Write everything and end.
     Close,
 }
@@ -40,19 +44,21 @@ pub(crate) struct Writer {
     file: Option<File>,
     whole: u64,
     appended: u64,
+    /// Another process has the file.
+    released: bool,
     /// Batches since the last try while there is trouble.
     skipped: u32,
 }
 
 impl Writer {
     pub fn new(path: PathBuf, state: Arc<Mutex<State>>, events: Events, durable: Arc<AtomicBool>) -> Self {
-        Self { path, state, events, durable, file: None, whole: 0, appended: 0, skipped: 0 }
+        Self { path, state, events, durable, file: None, whole: 0, appended: 0, released: false, skipped: 0 }
     }
 
     pub fn run(mut self, commands: &mpsc::Receiver<Command>) {
         self.rewrite();
         loop {
-            let first = if self.file.is_some() {
+            let first = if self.file.is_some() || self.released {
                 commands.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected)
             } else {
                 commands.recv_timeout(RETRY)
@@ -69,12 +75,15 @@ impl Writer {
             let mut waiting = Vec::new();
             let mut bytes = Vec::new();
             let mut closing = false;
+            let mut released = None;
             for command in std::iter::once(first).chain(commands.try_iter().take(BATCH)) {
                 match command {
                     Command::Keep(instance, done) => {
                         record::append(&mut bytes, &instance);
                         waiting.push(done);
                     }
+                    Command::Release(done) => released = Some(done),
+                    Command::Resume => self.released = false,
                     Command::Close => closing = true,
                 }
             }
@@ -83,9 +92,15 @@ impl Writer {
                 // Whoever waited may be gone: a client that closed its connection.
                 let _ = done.send(());
             }
-            if closing {
-                self.rewrite();
-                return;
+            if let Some(done) = released {
+                (self.released, self.file) = (true, None);
+                let _ = done.send(());
+            }
+            match (self.released, closing) {
+                (true, true) => return,
+                (true, false) => continue,
+                (false, true) => return self.rewrite(),
+                (false, false) => {}
             }
             let in_trouble = self.file.is_none();
             self.skipped += u32::from(in_trouble);

@@ -1,0 +1,162 @@
+//! The sockets that listeners accept from. Every socket has a second handle here, so that it can be given to
+//! another listener, or to another process, while its queue stays open.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use haechi_net::listen::{self, ListenError, Socket};
+use haechi_route::GatewayConfig;
+
+use crate::gateway::ApplyError;
+use crate::worker::NewListener;
+
+/// A listener's sockets, to hand to another process.
+#[derive(Debug)]
+pub struct Listening {
+    /// The listener.
+    pub name: String,
+    /// Where it was configured to listen. The port may be 0; the sockets know the real one.
+    pub listen: SocketAddr,
+    /// Each has a queue of its own and must be accepted from by somebody while it is open anywhere.
+    pub sockets: Vec<Socket>,
+}
+
+/// New sockets for each worker, by its index.
+pub(crate) type ForWorkers = Vec<Vec<NewListener>>;
+
+/// What a configuration changes.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub close: Vec<String>,
+    pub open: ForWorkers,
+    /// Where the new ones are.
+    pub added: Vec<(String, SocketAddr)>,
+}
+
+/// The listeners that are open.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    open: BTreeMap<String, Open>,
+    /// From the process before this one, not used yet.
+    inherited: Vec<Listening>,
+    /// Sockets that wait until [`Listeners::release`]: they neither listen nor are accepted from.
+    held: Option<ForWorkers>,
+}
+
+#[derive(Debug)]
+struct Open {
+    listen: SocketAddr,
+    sockets: Vec<Socket>,
+}
+
+impl Listeners {
+    /// None. With `inherited`, what is opened is held back.
+    pub fn new(inherited: Option<Vec<Listening>>) -> Self {
+        let held = inherited.as_ref().map(|_| ForWorkers::new());
+        Self { open: BTreeMap::new(), inherited: inherited.unwrap_or_default(), held }
+    }
+
+    /// Opens what is new for each of so many workers, and says which listeners close. Fails with nothing changed.
+    pub fn change(&mut self, config: &GatewayConfig, workers: usize) -> Result<Change, ApplyError> {
+        // Only another address needs another socket; the rest is read with each connection.
+        let stays = |name: &String, open: &Open| {
+            config.listeners.get(name).is_some_and(|new| new.listen == open.listen)
+        };
+        let close: Vec<String> = self
+            .open
+            .iter()
+            .filter(|(name, open)| !stays(name, open))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut change =
+            Change { close, open: (0..workers).map(|_| Vec::new()).collect(), added: Vec::new() };
+        let mut opened = Vec::new();
+        for (name, listener) in &config.listeners {
+            if self.open.get(name).is_some_and(|open| open.listen == listener.listen) {
+                continue;
+            }
+            let wrong = |source| ApplyError::Listen { name: name.clone(), source };
+            let sockets = self.sockets(name, listener.listen, &change.close, workers).map_err(wrong)?;
+            let bound =
+                sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.listen);
+            let failed = |source| wrong(ListenError { address: bound, source });
+            for (index, socket) in sockets.iter().enumerate() {
+                if self.held.is_none() {
+                    socket.listen().map_err(failed)?;
+                }
+                let socket = socket.try_clone().map_err(failed)?;
+                // There may be more sockets than workers: a worker of the process before had each.
+                change.open[index % workers].push(NewListener { name: name.clone(), socket });
+            }
+            change.added.push((name.clone(), bound));
+            opened.push((name.clone(), Open { listen: listener.listen, sockets }));
+        }
+        self.open.retain(|name, _| !change.close.contains(name));
+        self.open.extend(opened);
+        if let Some(held) = &mut self.held {
+            *held = std::mem::replace(&mut change.open, (0..workers).map(|_| Vec::new()).collect());
+        }
+        Ok(change)
+    }
+
+    /// Sockets for a listener: those of one that closes and was there, those that were inherited, or new ones.
+    fn sockets(
+        &mut self,
+        name: &str,
+        wanted: SocketAddr,
+        closing: &[String],
+        workers: usize,
+    ) -> Result<Vec<Socket>, ListenError> {
+        let was_there = self.open.iter().filter(|(name, _)| closing.contains(name)).find(|(known, open)| {
+            (*known == name && open.listen == wanted) || is_bound(&open.sockets, wanted)
+        });
+        if let Some((_, open)) = was_there {
+            let clones: std::io::Result<_> = open.sockets.iter().map(Socket::try_clone).collect();
+            return clones.map_err(|source| ListenError { address: wanted, source });
+        }
+        let inherited = self.inherited.iter().position(|known| {
+            (known.name == name && known.listen == wanted) || is_bound(&known.sockets, wanted)
+        });
+        let Some(inherited) = inherited else { return listen::shared(wanted, workers) };
+        let mut sockets = self.inherited.swap_remove(inherited).sockets;
+        let missing = workers.saturating_sub(sockets.len());
+        if let Some(Ok(bound)) = sockets.first().map(Socket::local_addr) {
+            sockets.extend(listen::beside(bound, missing)?);
+        }
+        Ok(sockets)
+    }
+
+    /// What was held back: every socket listens from now on.
+    pub fn release(&mut self) -> Result<ForWorkers, ApplyError> {
+        for (name, open) in &self.open {
+            for socket in &open.sockets {
+                socket.listen().map_err(|source| ApplyError::Listen {
+                    name: name.clone(),
+                    source: ListenError { address: open.listen, source },
+                })?;
+            }
+        }
+        // What the process before had and nobody wants any more is that process's to close.
+        self.inherited.clear();
+        Ok(self.held.take().unwrap_or_default())
+    }
+
+    /// Every listener with its sockets, for another process.
+    pub fn listening(&self) -> std::io::Result<Vec<Listening>> {
+        let mut all = Vec::new();
+        for (name, open) in &self.open {
+            let sockets: std::io::Result<_> = open.sockets.iter().map(Socket::try_clone).collect();
+            all.push(Listening { name: name.clone(), listen: open.listen, sockets: sockets? });
+        }
+        Ok(all)
+    }
+
+    /// Lets go of every socket here. A queue closes once the worker that accepts from it lets go too.
+    pub fn clear(&mut self) {
+        self.open.clear();
+    }
+}
+
+fn is_bound(sockets: &[Socket], address: SocketAddr) -> bool {
+    sockets.first().is_some_and(|socket| socket.local_addr().is_ok_and(|bound| bound == address))
+}
