@@ -10,6 +10,7 @@ use haechi_http::{
 };
 
 use crate::failure::Failure;
+use crate::grpc::Call;
 use crate::prepare::{RequestFacts, write_length};
 use crate::route::FieldEdits;
 
@@ -37,6 +38,8 @@ pub(crate) struct Answer {
     pub status: u16,
     pub body: Body,
     pub frame: Frame,
+    /// The form of gRPC-Web that the client wants it in.
+    web: Option<Call>,
     /// Whether the body was read to its end.
     pub done: bool,
     /// Whether the client's connection is used again afterwards.
@@ -92,6 +95,10 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         return Ok(Begun::Interim(head.len));
     }
     let frame = match head.framing {
+        // Translated, it gets longer.
+        ResponseFraming::Length(length) if length > 0 && facts.translated.is_some() && is_call(&head) => {
+            Frame::Chunked
+        }
         ResponseFraming::None | ResponseFraming::Length(_) => Frame::Plain,
         // A body that ends with the connection is given chunks, so that the client can tell its end from a cut.
         _ if facts.version == Version::Http11 => Frame::Chunked,
@@ -106,6 +113,7 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         done: body.is_empty(),
         body,
         frame,
+        web: facts.translated.filter(|_| is_call(&head)),
         keep_client: facts.keep_alive && context.may_keep && frame != Frame::UntilClose,
         keep_service: head.keep_alive,
         idle_timeout: head.idle_seconds.map(|seconds| Duration::from_secs(seconds.into())),
@@ -176,12 +184,21 @@ impl Answer {
             self.done = piece.done;
             self.body_bytes += piece.data.len() as u64;
             match self.frame {
-                Frame::Chunked => write_chunk(out, piece.data),
+                Frame::Chunked => match self.web {
+                    Some(call) => call.write_data(out, piece.data),
+                    None => write_chunk(out, piece.data),
+                },
                 Frame::Plain | Frame::UntilClose => out.extend_from_slice(piece.data),
             }
         }
         if taken > 0 && self.done && self.frame == Frame::Chunked {
-            write_last_chunk(out, &edits.kept_trailers(self.body.trailers()));
+            let trailers = edits.kept_trailers(self.body.trailers());
+            if let Some(call) = self.web {
+                call.write_trailers(out, &trailers);
+                write_last_chunk(out, b"");
+            } else {
+                write_last_chunk(out, &trailers);
+            }
         }
         Ok(taken)
     }
@@ -202,10 +219,13 @@ impl Answer {
 fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, out: &mut Vec<u8>) {
     write_status(head, out);
     // A length is the body's, or tells what HEAD or 304 would have had; 204 has none (RFC 9110 §8.6).
-    if let Some(length) = head.length.filter(|_| head.status != 204) {
+    if let Some(length) = head.length.filter(|_| head.status != 204 && answer.frame == Frame::Plain) {
         write_length(out, length);
     }
-    copy_fields(head, out, |name| !context.edits.drops(name));
+    copy_fields(head, out, |name| !context.edits.drops(name) && (answer.web.is_none() || !is_type(name)));
+    if let Some(call) = answer.web {
+        call.write_answer_type(out);
+    }
     out.extend_from_slice(&context.edits.added);
     if answer.frame == Frame::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -231,6 +251,16 @@ fn write_switch(head: &ResponseHead<'_>, edits: &FieldEdits, out: &mut Vec<u8>) 
     out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
     out.extend_from_slice(head.upgrade.unwrap_or_default());
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// Whether it answers a call of gRPC, as what comes from another proxy may not.
+fn is_call(head: &ResponseHead<'_>) -> bool {
+    let mut fields = head.fields().iter();
+    fields.any(|field| is_type(field.name) && field.value.starts_with(b"application/grpc"))
+}
+
+fn is_type(name: &str) -> bool {
+    name.eq_ignore_ascii_case("content-type")
 }
 
 fn write_status(head: &ResponseHead<'_>, out: &mut Vec<u8>) {

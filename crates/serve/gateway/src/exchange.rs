@@ -140,6 +140,8 @@ impl Exchange<'_> {
     /// When the whole request must be over.
     fn whole(&self) -> Instant {
         let bound = self.route.timeouts.request;
-        if bound.is_zero() { Instant::from_nanos(u64::MAX) } else { self.timing.started + bound }
+        let bound = if bound.is_zero() { Duration::MAX } else { bound };
+        let bound = self.request.facts.patience.map_or(bound, |patience| patience.min(bound));
+        if bound == Duration::MAX { Instant::from_nanos(u64::MAX) } else { self.timing.started + bound }
     }
 }

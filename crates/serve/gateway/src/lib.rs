@@ -13,6 +13,7 @@ mod exchange;
 mod failure;
 mod files;
 mod gateway;
+mod grpc;
 mod h2;
 mod listeners;
 mod metrics;

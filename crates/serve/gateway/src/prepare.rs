@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::Duration;
 
 use haechi_content::file_name;
 use haechi_core::Instant;
@@ -19,6 +20,7 @@ use smallvec::SmallVec;
 
 use crate::failure::Failure;
 use crate::files::Wanted;
+use crate::grpc::{self, Call, FromText};
 use crate::own::Ready;
 use crate::plan::Plan;
 use crate::route::{Destination, HostPolicy, RunningRoute};
@@ -59,6 +61,8 @@ pub(crate) struct Request {
     pub body_bytes: u64,
     /// Whose filters say which trailers are passed on. Nothing when the service takes none.
     trailers: Option<Rc<RunningRoute>>,
+    /// A body of gRPC-Web in its text form.
+    text: Option<FromText>,
     pub facts: RequestFacts,
 }
 
@@ -75,6 +79,12 @@ pub(crate) struct RequestFacts {
     pub upgrade: bool,
     /// Whether it takes trailers.
     pub takes_trailers: bool,
+    /// The call of gRPC that it is.
+    pub call: Option<Call>,
+    /// The same, when it is gRPC-Web that the service does not speak.
+    pub translated: Option<Call>,
+    /// How long its client waits, if it said so.
+    pub patience: Option<Duration>,
     pub started: Instant,
     /// Method, target and host for the access log; empty when there is none.
     pub line: RequestLine,
@@ -159,7 +169,7 @@ pub(crate) fn prepare(
         }
         Err(refusal) => return Prepared::Refused(refusal.into()),
     };
-    let facts = RequestFacts::new(&head, plan, buffers, now);
+    let mut facts = RequestFacts::new(&head, plan, buffers, now);
     let mut body = Body::of_request(head.framing, plan.config.limits.chunk_extra_bytes);
     let limit = plan.config.limits.body_bytes;
     if limit > 0 && matches!(head.framing, RequestFraming::Length(length) if length > limit) {
@@ -201,16 +211,25 @@ pub(crate) fn prepare(
     if trailers.is_some() {
         body.keep_trailers();
     }
+    // What is no service of gRPC may speak gRPC-Web itself.
+    let web = facts.call.filter(|call| call.is_web() && trailers.is_some());
+    facts.translated = web;
+    facts.takes_trailers |= web.is_some();
+    let framing = match web {
+        Some(Call::WebText) if head.framing != RequestFraming::None => RequestFraming::Chunked,
+        _ => head.framing,
+    };
     let mut image = buffers.take();
-    let host = write_head(&mut image, &head, &path, route, client);
+    let host = write_head(&mut image, &head, &path, route, client, &facts, framing);
     let mut request = Box::new(Request {
         image,
         host,
         body_done: body.is_empty(),
         body,
-        chunked: head.framing == RequestFraming::Chunked,
+        chunked: framing == RequestFraming::Chunked,
         body_bytes: 0,
         trailers,
+        text: (web == Some(Call::WebText)).then(FromText::default),
         facts,
     });
     let mut consumed = head.len;
@@ -279,6 +298,7 @@ fn file(files: &Files, head: &RequestHead<'_>, path: &NormalPath<'_>, route: &Ru
 
 impl RequestFacts {
     fn new(head: &RequestHead<'_>, plan: &Plan, buffers: &Buffers, now: Instant) -> Self {
+        let call = Call::of(head);
         let line = if plan.config.access_log.is_some() {
             RequestLine::new(head, buffers)
         } else {
@@ -291,6 +311,9 @@ impl RequestFacts {
             idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             upgrade: upgrade(head).is_some(),
             takes_trailers: head.takes_trailers,
+            call: call.map(|(call, _)| call),
+            translated: None,
+            patience: call.and_then(|_| grpc::timeout(head)),
             started: now,
             line,
         }
@@ -339,7 +362,12 @@ impl Request {
             if limit > 0 && self.body_bytes > limit {
                 return Err(Failure::BodyTooLarge);
             }
-            if self.chunked {
+            if let Some(text) = &mut self.text {
+                write_chunk(out, &text.read(piece.data)?);
+                if piece.done {
+                    text.end()?;
+                }
+            } else if self.chunked {
                 write_chunk(out, piece.data);
             } else {
                 out.extend_from_slice(piece.data);
@@ -387,6 +415,8 @@ fn write_head(
     path: &NormalPath<'_>,
     route: &RunningRoute,
     client: &ClientFacts,
+    facts: &RequestFacts,
+    framing: RequestFraming,
 ) -> Option<Range<usize>> {
     out.extend_from_slice(head.method.as_bytes());
     out.push(b' ');
@@ -409,17 +439,20 @@ fn write_head(
         }
     };
     out.extend_from_slice(b"\r\n");
-    copy_fields(out, head, route);
+    copy_fields(out, head, route, facts);
     if route.forwarded {
         write_forwarded(out, head, route, client, client_host);
     }
     out.extend_from_slice(&route.request.added);
-    match head.framing {
+    if facts.translated.is_some() {
+        Call::write_type(out, Call::of(head).map_or(&[], |(_, rest)| rest));
+    }
+    match framing {
         RequestFraming::None => {}
         RequestFraming::Length(length) => write_length(out, length),
         RequestFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
-    if head.takes_trailers {
+    if facts.takes_trailers {
         out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
     }
     if let Some(protocol) = upgrade(head) {
@@ -448,7 +481,7 @@ pub(crate) fn write_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) {
+fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute, facts: &RequestFacts) {
     head.copy_fields(out, |field, known| match known {
         Known::Host
         | Known::ContentLength
@@ -465,6 +498,7 @@ fn copy_fields(out: &mut Vec<u8>, head: &RequestHead<'_>, route: &RunningRoute) 
             !head.nominated.has(field.name)
                 && !route.request.drops(field.name)
                 && (route.forwarded || !field.name.eq_ignore_ascii_case("forwarded"))
+                && (facts.translated.is_none() || !field.name.eq_ignore_ascii_case("content-type"))
         }
     });
 }

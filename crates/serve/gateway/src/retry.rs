@@ -73,6 +73,9 @@ mod tests {
             idempotent,
             upgrade: false,
             takes_trailers: false,
+            call: None,
+            translated: None,
+            patience: None,
             started: Instant::ZERO,
             line: crate::prepare::RequestLine::default(),
         }

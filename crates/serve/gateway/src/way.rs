@@ -348,7 +348,7 @@ impl Exchange<'_> {
         let then = if failure == Failure::ClientGone {
             Then::Close
         } else {
-            respond(self.client, failure, keep, facts.is_head, self.worker)
+            respond(self.client, failure, keep, facts, self.worker)
         };
         Outcome { status: failure.status(), failure: Some(failure), body_bytes: 0, then }
     }
@@ -359,19 +359,26 @@ fn may_keep(facts: &RequestFacts, worker: &Worker) -> bool {
     facts.keep_alive && facts.version == Version::Http11 && !worker.draining.get()
 }
 
-/// Answers with a failure.
+/// Answers a request with a failure.
 pub(crate) fn respond(
     client: &mut Client,
     failure: Failure,
     keep: bool,
-    to_head: bool,
+    facts: &RequestFacts,
     worker: &Worker,
 ) -> Then {
     let mut out = worker.head.borrow_mut();
     out.clear();
-    failure.write(&mut out, keep, to_head);
+    match facts.call {
+        Some(call) => call.write_failure(failure, &mut out, keep),
+        None => failure.write(&mut out, keep, facts.is_head),
+    }
+    end(client, &out, keep, worker)
+}
+
+fn end(client: &mut Client, out: &[u8], keep: bool, worker: &Worker) -> Then {
     let then = if keep { Then::Keep } else { Then::Linger };
-    client.send(&out, worker).map_or(Then::Close, |()| then)
+    client.send(out, worker).map_or(Then::Close, |()| then)
 }
 
 /// Tells a client why it is not served at all, and closes.
@@ -389,7 +396,10 @@ pub(crate) fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> 
         worker.stats.tls.failed("tls_on_plain_port");
         tracing::info!(client = client.facts.ip, port = client.facts.port, "{failure}");
     }
-    respond(client, failure, false, false, worker)
+    let mut out = worker.head.borrow_mut();
+    out.clear();
+    failure.write(&mut out, false, false);
+    end(client, &out, false, worker)
 }
 
 /// Answers a request without a service.
@@ -409,7 +419,7 @@ fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> The
             worker.stats.refused(failure);
         }
         let keep = keep && !failure.poisons_connection();
-        (failure.status(), respond(client, failure, keep, facts.is_head, worker))
+        (failure.status(), respond(client, failure, keep, &facts, worker))
     } else {
         let mut out = worker.head.borrow_mut();
         out.clear();

@@ -129,6 +129,9 @@ pub enum BadBody {
     /// Extensions and trailers together are longer than allowed.
     #[error("chunk extensions and trailers are too large")]
     ChunkExtras,
+    /// A body that should be base64 is not.
+    #[error("the body is not base64")]
+    Text,
     /// A trailer is malformed, or names a field that frames, routes or authorizes (RFC 9110 §6.5.1).
     #[error("a trailer field is malformed or not allowed in trailers")]
     Trailer,

@@ -63,7 +63,7 @@ pub(crate) async fn answer(client: &mut Client, asked: AnsweredHere, worker: &Wo
     };
     let outcome = sent.unwrap_or_else(|failure| {
         let keep = keep && facts.version == Version::Http11;
-        let then = respond(client, failure, keep, facts.is_head, worker);
+        let then = respond(client, failure, keep, &facts, worker);
         Outcome { status: failure.status(), failure: Some(failure), body_bytes: 0, then }
     });
     let timing = Timing::new(facts.started);

@@ -155,7 +155,7 @@ impl Serving {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-                        worker.stats.limits.http2_frames.one();
+                        self.count(self.session.meter.flood());
                     }
                     return Poll::Ready(());
                 }
@@ -193,14 +193,20 @@ impl Serving {
             return false;
         }
         (self.sent_away, self.leaving) = (true, true);
-        let worker = &self.session.worker;
-        match flood {
-            Flood::Control => worker.stats.limits.http2_control_frames.one(),
-            Flood::Resets => worker.stats.limits.http2_resets.one(),
-        }
+        self.count(Some(flood));
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-        self.session.deadline.set(worker.now() + LEAVE);
+        self.session.deadline.set(self.session.worker.now() + LEAVE);
         true
+    }
+
+    /// Counts the limit that a client was sent away for; without a stock that ran out it was the frame layer's.
+    fn count(&self, flood: Option<Flood>) {
+        let limits = &self.session.worker.stats.limits;
+        match flood {
+            Some(Flood::Control) => limits.http2_control_frames.one(),
+            Some(Flood::Resets) => limits.http2_resets.one(),
+            None => limits.http2_frames.one(),
+        }
     }
 
     /// Puts a stream's request on its way.
