@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use haechi_model::{Diagnostic, Files, Lowered, Reading, Renderings, Severity, Source};
+use haechi_core::SystemClock;
+use haechi_model::{CertificateSeen, Diagnostic, Files, Lowered, Reading, Renderings, Severity, Source};
 use haechi_route::RouteTable;
+use haechi_tls::PairFiles;
 
 /// The files of this machine.
 struct Machine;
@@ -18,6 +20,17 @@ impl Files for Machine {
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
         std::fs::read_to_string(path)
+    }
+
+    fn certificate(&self, chain: &Path, key: &Path) -> Option<Result<CertificateSeen, String>> {
+        let files = PairFiles { chain: chain.to_owned(), key: key.to_owned(), ocsp: None };
+        let now = SystemClock::start().wall().0 / 1000;
+        Some(match haechi_tls::inspect(&files) {
+            Ok(facts) => {
+                Ok(CertificateSeen { seconds_left: facts.not_after.cast_signed() - now.cast_signed() })
+            }
+            Err(error) => Err(error.to_string()),
+        })
     }
 }
 

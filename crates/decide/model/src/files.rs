@@ -10,6 +10,19 @@ pub trait Files {
     /// The file's text. A missing one is [`io::ErrorKind::NotFound`], one that isn't text
     /// [`io::ErrorKind::InvalidData`].
     fn read(&self, path: &Path) -> io::Result<String>;
+    /// Looks into a certificate and its private key: what it is, or why they can't be used together. Nothing where
+    /// that isn't looked at.
+    fn certificate(&self, chain: &Path, key: &Path) -> Option<Result<CertificateSeen, String>> {
+        let _ = (chain, key);
+        None
+    }
+}
+
+/// What a certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSeen {
+    /// Seconds until it expires; below zero if it has.
+    pub seconds_left: i64,
 }
 
 /// Takes every file for granted: folders exist, and what a file holds is not looked at. For reading a file that

@@ -29,7 +29,7 @@ mod validate;
 pub use diagnostic::{Cost, Diagnostic, Note, Severity};
 pub use effective::{Effective, Place, effective};
 pub use emit::yaml;
-pub use files::{Files, Unchecked};
+pub use files::{CertificateSeen, Files, Unchecked};
 pub use haechi_yaml::{Position, Span};
 pub use lower::expect::{Unmet, holds};
 pub use lowered::Lowered;

@@ -19,6 +19,7 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
         listen: raw::SocketAddress(listener.listen.to_string()),
         http2: Some(listener.http2),
         tls: listener.tls.as_ref().map(tls::of_listener),
+        redirect_to_https: listener.redirect_to_https,
     });
     raw::File {
         gateway: Some(raw::Gateway {

@@ -41,6 +41,8 @@ pub struct Listener {
     pub http2: bool,
     /// Speaks TLS.
     pub tls: Option<Tls>,
+    /// Answers every request with a redirect to https on this port.
+    pub redirect_to_https: Option<u16>,
 }
 
 /// A route: what it matches, what is changed, where it goes.

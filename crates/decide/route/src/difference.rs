@@ -65,7 +65,14 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
         let one = |(name, listener): (&String, &crate::config::Listener)| {
             let tls = listener.tls.as_ref().map_or_else(|| "none".to_owned(), tls_words::of_listener);
             let http2 = listener.http2.to_string();
-            let fields = vec![("listen", listener.listen.to_string()), ("http2", http2), ("tls", tls)];
+            let redirect =
+                listener.redirect_to_https.map_or_else(|| "none".to_owned(), |port| port.to_string());
+            let fields = vec![
+                ("listen", listener.listen.to_string()),
+                ("http2", http2),
+                ("tls", tls),
+                ("redirect-to-https", redirect),
+            ];
             (format!("listener {name}"), fields)
         };
         config.listeners.iter().map(one).collect()

@@ -39,7 +39,12 @@ fn config() -> GatewayConfig {
     let mut config = GatewayConfig::default();
     config.listeners.insert(
         "web".to_owned(),
-        Listener { listen: "127.0.0.1:8080".parse().unwrap(), http2: true, tls: None },
+        Listener {
+            listen: "127.0.0.1:8080".parse().unwrap(),
+            http2: true,
+            tls: None,
+            redirect_to_https: None,
+        },
     );
     config.routes = vec![to("app", route("hello", "/hello/**")), to("app", route("all", "/**"))];
     config.services.insert(name("app"), service(&[100]));

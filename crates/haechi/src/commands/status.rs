@@ -91,6 +91,20 @@ fn text(overview: &Value) -> String {
             string(route, "origin")
         ));
     }
+    if list(overview, "certificates").next().is_some() {
+        line("\ncertificates".to_owned());
+    }
+    for certificate in list(overview, "certificates") {
+        let days = certificate["seconds_left"].as_i64().unwrap_or_default() / 86_400;
+        let names: Vec<&str> = list(certificate, "names").filter_map(Value::as_str).collect();
+        line(format!(
+            "  {:<28} {:>5} days left  {}  ({})",
+            string(certificate, "listener"),
+            days,
+            names.join(", "),
+            string(certificate, "file")
+        ));
+    }
     if list(overview, "warnings").next().is_some() {
         line("\nwarnings".to_owned());
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use haechi_admin::Overview;
-use haechi_admin::view::{EndpointView, LeftOut, PartView, RouteView, ServiceView};
+use haechi_admin::view::{CertificateView, EndpointView, LeftOut, PartView, RouteView, ServiceView};
 use haechi_core::{InstanceFact, ServiceName};
-use haechi_gateway::{RouteStatus, Status};
+use haechi_gateway::{CertificateStatus, RouteStatus, Status};
 use haechi_route::config::{Endpoints, Service};
 
 use super::explain::EndpointWords;
@@ -31,7 +31,8 @@ impl Process {
             traffic: self.traffic.samples(),
             generations: shown.generations.views(),
             warnings: shown.imported.as_ref().map(Imported::warnings).unwrap_or_default(),
-            problems: self.problems_of(&shown),
+            problems: self.problems_of(&shown).into_iter().chain(seen.problems.clone()).collect(),
+            certificates: self.certificates(&seen),
             left_out: LeftOut::default(),
         }
     }
@@ -42,6 +43,17 @@ impl Process {
             Some(gateway) => gateway.status().await,
             None => Status::default(),
         }
+    }
+
+    fn certificates(&self, seen: &Status) -> Vec<CertificateView> {
+        let now = (self.clock.wall().0 / 1000).cast_signed();
+        let view = |known: &CertificateStatus| CertificateView {
+            listener: known.listener.clone(),
+            file: known.file.clone(),
+            names: known.names.clone(),
+            seconds_left: known.not_after.cast_signed() - now,
+        };
+        seen.certificates.iter().map(view).collect()
     }
 
     /// What is wrong now.

@@ -28,6 +28,8 @@ pub struct Overview {
     pub warnings: Vec<String>,
     /// What is wrong now, in sentences.
     pub problems: Vec<String>,
+    /// Certificates that are served.
+    pub certificates: Vec<CertificateView>,
     /// What was left out to keep it short; nothing is in `/api/overview`.
     pub left_out: LeftOut,
 }
@@ -75,6 +77,9 @@ impl Overview {
         }
         self.routes.retain(|route| [&route.name, &route.matches, &route.to].iter().any(|t| t.contains(find)));
         left_out.routes = cut(&mut self.routes, SHOWN_ROUTES);
+        self.certificates.sort_by_key(|certificate| certificate.seconds_left);
+        // Those that end first are what matters; the rest is in `haechi status`.
+        self.certificates.truncate(SHOWN_SERVICES);
         left_out.sentences =
             cut(&mut self.warnings, SHOWN_SENTENCES) + cut(&mut self.problems, SHOWN_SENTENCES);
         self.left_out = left_out;
@@ -87,6 +92,19 @@ fn cut<T>(list: &mut Vec<T>, most: usize) -> usize {
     let more = list.len().saturating_sub(most);
     list.truncate(most);
     more
+}
+
+/// A certificate of a listener.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateView {
+    /// The listener.
+    pub listener: String,
+    /// Its file.
+    pub file: String,
+    /// The names it covers.
+    pub names: Vec<String>,
+    /// Seconds until it expires; below zero if it has.
+    pub seconds_left: i64,
 }
 
 /// One part in this process.

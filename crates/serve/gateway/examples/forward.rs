@@ -23,7 +23,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<Vec<_>, std::net::AddrParseError>>()?;
     let name = ServiceName::new("app")?;
     let config = GatewayConfig {
-        listeners: [("web".to_owned(), Listener { listen, http2: true, tls: None })].into(),
+        listeners: [("web".to_owned(), Listener { listen, http2: true, tls: None, redirect_to_https: None })]
+            .into(),
         services: [(
             name.clone(),
             Service {

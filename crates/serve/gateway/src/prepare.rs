@@ -13,7 +13,7 @@ use haechi_http::{
     BadRequest, Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk,
     write_last_chunk,
 };
-use haechi_route::config::{Asked, Files, Redirect, Scheme};
+use haechi_route::config::{Asked, Files, Redirect, RedirectPath, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use haechi_tls::Session;
 use smallvec::SmallVec;
@@ -42,6 +42,8 @@ pub(crate) struct ClientFacts {
     pub http2: bool,
     /// What was agreed on over TLS. Shared by the streams of a connection.
     pub tls: Option<Rc<Session>>,
+    /// Where the listener redirects to.
+    pub redirect_to_https: Option<u16>,
 }
 
 /// A request as it goes to the service.
@@ -187,6 +189,11 @@ pub(crate) fn prepare(
         Ok(path) => path,
         Err(refusal) => return own(facts, Reply::Failure(refusal.into()), None, body, head.len),
     };
+    if let Some(port) = client.redirect_to_https {
+        let (scheme, path) = (Some(Scheme::Https), head.target.path());
+        let to = Redirect { status: 308, scheme, host: None, port: Some(port), path: RedirectPath::Keep };
+        return own(facts, redirect(&to, &head, path, client), None, body, head.len);
+    }
     let view = RequestView {
         method: head.method,
         host: head.authority.map_or("", |authority| authority.text),
@@ -200,7 +207,9 @@ pub(crate) fn prepare(
     let reply = match &route.destination {
         Destination::Service(_) => None,
         Destination::Respond(_) => Some(Reply::Route),
-        Destination::Redirect(to) => Some(redirect(to, &head, &path, route, client)),
+        Destination::Redirect(to) => {
+            Some(redirect(to, &head, &rewrite_path(&route.path_filters, &path), client))
+        }
         Destination::Files(files) => Some(file(files, &head, &path, route)),
     };
     if let Some(reply) = reply {
@@ -254,17 +263,11 @@ fn own(
 }
 
 /// An answer that sends the client elsewhere.
-fn redirect(
-    to: &Redirect,
-    head: &RequestHead<'_>,
-    path: &NormalPath<'_>,
-    route: &RunningRoute,
-    client: &ClientFacts,
-) -> Reply {
+fn redirect(to: &Redirect, head: &RequestHead<'_>, path: &str, client: &ClientFacts) -> Reply {
     let asked = Asked {
         scheme: if client.scheme == Scheme::Https.as_str() { Scheme::Https } else { Scheme::Http },
         host: head.authority.map(|authority| (authority.host, authority.port)),
-        path: &rewrite_path(&route.path_filters, path),
+        path,
         query: head.target.query(),
     };
     match to.location(&asked) {

@@ -13,7 +13,8 @@ use tokio::io::AsyncReadExt;
 
 fn secure(service: &Service, tls: Tls) -> GatewayConfig {
     let mut config = config(&[service.address]);
-    let listener = Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: Some(tls) };
+    let listener =
+        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: Some(tls), redirect_to_https: None };
     config.listeners.insert("web".into(), listener);
     config
 }
@@ -141,9 +142,10 @@ async fn plain_http_to_tls_and_tls_to_plain_http_are_told() {
     let (ca, service) = (Ca::new("ca"), Service::text("hi").await);
     let a = ca.write("a.pem", &["a.example"], 1);
     let mut config = secure(&service, tls(&[&a]));
-    config
-        .listeners
-        .insert("plain".into(), Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None });
+    config.listeners.insert(
+        "plain".into(),
+        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None },
+    );
     let (gateway, address) = start(config).await;
     let mut plain = Client::connect(address).await;
     let answer = plain.get("/").await;
@@ -289,4 +291,66 @@ async fn sessions_are_resumed_but_not_into_a_stricter_setting() {
     };
     assert!(refused, "a session that was begun without a certificate must not get around it");
     assert_eq!(pem(&a).chain, a);
+}
+
+#[tokio::test]
+async fn alpn_offers_http2_unless_the_listener_does_not() {
+    let (ca, service) = (Ca::new("ca"), Service::text("hi").await);
+    let a = ca.write("a.pem", &["a.example"], 1);
+    let mut config = secure(&service, tls(&[&a]));
+    let (gateway, address) = start(config.clone()).await;
+    let mut client = (*ca.client(None)).clone();
+    client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let client = std::sync::Arc::new(client);
+    let agreed = async || {
+        let stream = connect(address, &client, "a.example").await.unwrap();
+        stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)
+    };
+    assert_eq!(agreed().await.as_deref(), Some(&b"h2"[..]));
+    config.listeners.get_mut("web").unwrap().http2 = false;
+    gateway.apply(config, Generation(2)).await.unwrap();
+    assert_eq!(agreed().await.as_deref(), Some(&b"http/1.1"[..]));
+}
+
+#[tokio::test]
+async fn a_revoked_client_certificate_is_refused_from_the_moment_its_list_is_there() {
+    let (ca, service) = (Ca::new("ca"), Service::text("hi").await);
+    let a = ca.write("a.pem", &["a.example"], 1);
+    let list = ca.path("crl.pem");
+    std::fs::write(&list, ca.revoke(&[5])).unwrap();
+    let asked = ClientCertificates { crl: vec![list.clone()], ..client_certificates(&ca, true, &[]) };
+    let (gateway, address) = start(secure(&service, Tls { client: Some(asked), ..tls(&[&a]) })).await;
+    let client = ca.client(Some(&ca.issue(&["me.example"], 7)));
+    let mut stream = connect(address, &client, "a.example").await.unwrap();
+    get(&mut stream, "a.example", "hi").await.unwrap();
+    std::fs::write(&list, ca.revoke(&[5, 7])).unwrap();
+    // The same client, which has tickets of its session.
+    while let Ok(mut stream) = connect(address, &client, "a.example").await {
+        if get(&mut stream, "a.example", "hi").await.is_err() {
+            break;
+        }
+    }
+    wait_for(&gateway, "haechi_tls_handshake_failures_total{reason=\"client_certificate\"} 1").await;
+    // An empty file is no list; the one before still holds.
+    std::fs::write(&list, "").unwrap();
+    while gateway.status().await.problems.is_empty() {}
+    let other = ca.client(Some(&ca.issue(&["you.example"], 8)));
+    let mut stream = connect(address, &other, "a.example").await.unwrap();
+    get(&mut stream, "a.example", "hi").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_plain_listener_can_redirect_to_https() {
+    let service = Service::text("hi").await;
+    let mut config = config(&[service.address]);
+    config.listeners.get_mut("web").unwrap().redirect_to_https = Some(443);
+    let (gateway, address) = start(config.clone()).await;
+    let mut client = Client::connect(address).await;
+    let answer = client.get("/a/b?x=1").await;
+    assert_eq!((answer.status(), answer.field("location")), (308, Some("https://test.example/a/b?x=1")));
+    config.listeners.get_mut("web").unwrap().redirect_to_https = Some(8443);
+    gateway.apply(config, Generation(2)).await.unwrap();
+    let answer = Client::connect(address).await.get("/").await;
+    assert_eq!(answer.field("location"), Some("https://test.example:8443/"));
+    assert_eq!(service.connections(), 0);
 }

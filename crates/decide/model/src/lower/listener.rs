@@ -41,7 +41,18 @@ impl Lower<'_> {
     fn listener(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Listener> {
         let listen = format::listen_address(&raw.listen.0).ok()?;
         let tls = raw.tls.as_ref().map(|tls| self.tls(tls, at.key("tls")));
-        Some(Listener { listen, http2: raw.http2.unwrap_or(true), tls })
+        if raw.tls.is_some() && raw.redirect_to_https.is_some() {
+            let message =
+                "a listener that speaks TLS can't redirect to https: requests would go round in circles";
+            let diagnostic = Diagnostic::error("contradiction", at.key("redirect-to-https").span(), message);
+            self.report(diagnostic.help("put `redirect-to-https` on the listener that speaks plain HTTP"));
+        }
+        Some(Listener {
+            listen,
+            http2: raw.http2.unwrap_or(true),
+            tls,
+            redirect_to_https: raw.redirect_to_https,
+        })
     }
 
     /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.

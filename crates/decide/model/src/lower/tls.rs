@@ -84,8 +84,34 @@ impl Lower<'_> {
                 Certificate { chain, key, ocsp }
             }
         };
+        if self.diagnostics.len() == before {
+            self.look_into(&certificate, at);
+        }
         self.cost_nothing(before);
         certificate
+    }
+
+    /// Whether certificate and key are a pair, and for how long.
+    fn look_into(&mut self, certificate: &Certificate, at: At<'_>) {
+        let Some(seen) = self.files.certificate(&certificate.chain, &certificate.key) else { return };
+        let file = certificate.chain.display();
+        match seen.map(|seen| seen.seconds_left) {
+            Err(why) => {
+                let diagnostic = Diagnostic::error("bad-certificate", at.span(), why);
+                self.report(diagnostic.help("it is taken in as soon as it is mended on disk"));
+            }
+            Ok(left) if left <= 0 => {
+                let message = format!("{file} expired {} ago", days(left.unsigned_abs()));
+                let diagnostic = Diagnostic::warning("expired", at.span(), message);
+                self.report(diagnostic.help("clients refuse it; put a new one in its place"));
+            }
+            Ok(left) if left < SOON => {
+                let message = format!("{file} expires in {}", days(left.unsigned_abs()));
+                let diagnostic = Diagnostic::warning("expires-soon", at.span(), message);
+                self.report(diagnostic.help("a new one in its place is taken in without a reload"));
+            }
+            Ok(_) => {}
+        }
     }
 
     fn cas(&mut self, raw: &[raw::FilePath], at: At<'_>) -> Vec<PathBuf> {
@@ -138,6 +164,17 @@ impl Lower<'_> {
         };
         let message = format!("{} {message}", path.display());
         self.report(Diagnostic::error("bad-certificate", at.span(), message).help(help));
+    }
+}
+
+/// Seconds before its end at which a certificate is warned of: two weeks, by when every automatic renewal is done.
+const SOON: i64 = 14 * 86_400;
+
+fn days(seconds: u64) -> String {
+    match seconds / 86_400 {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Listener {
     pub http2: Option<bool>,
     /// Speaks TLS.
     pub tls: Option<Tls>,
+    /// Answers every request with a redirect (308) to https on this port, `443` as a rule. Routes are not looked at.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub redirect_to_https: Option<u16>,
 }
 
 /// Routes from elsewhere.

@@ -58,6 +58,7 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
                     scheme: "http",
                     http2: false,
                     tls: None,
+                    redirect_to_https: None,
                 };
                 start(stream, facts, place, &name);
             }
@@ -85,12 +86,14 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-fn start(stream: TcpStream, facts: ClientFacts, place: Place, listener: &str) {
+fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str) {
     let plan = place.worker.plan.borrow().clone();
     if let Some(tls) = plan.tls.listener(listener) {
         return start_tls(stream, facts, place, tls.clone());
     }
-    let http2 = plan.config.listeners.get(listener).is_some_and(|open| open.http2);
+    let config = plan.config.listeners.get(listener);
+    let http2 = config.is_some_and(|config| config.http2);
+    facts.redirect_to_https = config.and_then(|config| config.redirect_to_https);
     let Ok(conn) = Conn::tcp(stream) else { return };
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();

@@ -18,9 +18,10 @@ use haechi_route::config::{
 /// One listener on port 0, one route for everything to a service of these endpoints.
 pub fn config(endpoints: &[SocketAddr]) -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config
-        .listeners
-        .insert("web".into(), Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None });
+    config.listeners.insert(
+        "web".into(),
+        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None },
+    );
     config.services.insert(name("app"), service(endpoints));
     config.routes.push(route("all", None, &[]));
     config
