@@ -3,6 +3,7 @@
 //! data path does not (see `haechi-http`).
 
 pub mod answer;
+mod bodies;
 pub mod client;
 pub mod request;
 pub mod server;

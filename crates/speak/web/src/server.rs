@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answer::{self, Response};
+use crate::bodies::{Bodies, BodyError};
 use crate::request::Request;
 
 /// Bounds of a server.
@@ -23,6 +23,9 @@ use crate::request::Request;
 pub struct Limits {
     /// A larger request body answers 413.
     pub body_bytes: usize,
+    /// Bytes of the bodies of all requests together, from their first byte until they are answered. A request whose
+    /// body would be more answers 503.
+    pub bodies_bytes: usize,
     /// Open connections; more wait in the kernel's queue.
     pub connections: usize,
     /// For a head to arrive; an idle connection is closed after it too.
@@ -37,6 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 8 << 20,
+            bodies_bytes: 128 << 20,
             connections: 16_384,
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
@@ -91,6 +95,7 @@ pub async fn serve_in_stages<H: Handler>(
     mut stage: watch::Receiver<Stage>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let bodies = Arc::new(Bodies::new(limits.bodies_bytes));
     let graceful = GracefulShutdown::new();
     let told = stage.clone();
     loop {
@@ -112,12 +117,13 @@ pub async fn serve_in_stages<H: Handler>(
             }
         };
         let _ = stream.set_nodelay(true);
-        let (handler, bounds) = (Arc::clone(&handler), limits.clone());
+        let (handler, bounds, bodies) = (Arc::clone(&handler), limits.clone(), Arc::clone(&bodies));
         let told = told.clone();
         let service = service_fn(move |request| {
-            let (handler, bounds, told) = (Arc::clone(&handler), bounds.clone(), told.clone());
+            let (handler, bounds, bodies) = (Arc::clone(&handler), bounds.clone(), Arc::clone(&bodies));
+            let told = told.clone();
             async move {
-                let mut answer = answer(&*handler, request, peer, &bounds).await;
+                let mut answer = answer(&*handler, request, peer, &bounds, &bodies).await;
                 if *told.borrow() != Stage::Serving {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -157,24 +163,33 @@ async fn answer<H: Handler>(
     request: http::Request<Incoming>,
     peer: SocketAddr,
     limits: &Limits,
+    bodies: &Bodies,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let body_bytes = limits.body_bytes;
-    let body = Limited::new(body, body_bytes).collect();
+    let body = bodies.read(body, limits.body_bytes);
     let body = match tokio::time::timeout(limits.body_timeout, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return refusal(&error),
         Err(_) => {
             return answer::text(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time\n");
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return answer::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body is larger than {body_bytes} bytes\n"),
-            );
-        }
-        Ok(Err(error)) => {
-            return answer::text(StatusCode::BAD_REQUEST, format!("can't read the body: {error}\n"));
-        }
     };
-    handler.handle(Request { method: head.method, uri: head.uri, headers: head.headers, body, peer }).await
+    let bytes = body.bytes.clone();
+    let request = Request { method: head.method, uri: head.uri, headers: head.headers, body: bytes, peer };
+    let response = handler.handle(request).await;
+    drop(body);
+    response
+}
+
+fn refusal(error: &BodyError) -> Response {
+    let status = match error {
+        BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+        BodyError::Unreadable(_) => StatusCode::BAD_REQUEST,
+    };
+    let mut response = answer::text(status, format!("{error}\n"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }

@@ -96,3 +96,19 @@ async fn a_retired_server_answers_open_connections_once_more_and_ends_with_the_l
     let _next = TcpStream::connect(address).await.unwrap();
     successor.accept().await.unwrap();
 }
+
+#[tokio::test]
+async fn bodies_of_all_connections_together_are_bounded_and_room_comes_back() {
+    let limits = Limits { body_bytes: 8 << 10, bodies_bytes: 10 << 10, ..Limits::default() };
+    let (base, echo, _stop, _task) = start(limits).await;
+    let post = |path: &str, bytes: usize| http().post(format!("{base}{path}")).body(vec![b'x'; bytes]).send();
+    let slow = tokio::spawn(post("/slow", 8 << 10));
+    echo.entered.notified().await;
+    let refused = post("/", 3 << 10).await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"1"[..]));
+    assert_eq!(post("/", 2 << 10).await.unwrap().status(), 200, "what has room is taken");
+    assert_eq!(http().get(&base).send().await.unwrap().status(), 200, "no body takes no room");
+    echo.leave.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap().status(), 200);
+    assert_eq!(post("/", 8 << 10).await.unwrap().status(), 200);
+}
