@@ -98,7 +98,8 @@ fn values(text: &str, start: usize, line: &str, hidden: &mut Vec<Range<usize>>) 
         let value = start + from + (after.len() - after.trim_start_matches([' ', '\t']).len());
         let end = value_end(text, value, start, line);
         // A name of a variable is no secret.
-        if !is_variable(&text[value..end]) {
+        let names_a_file = KEYS.others.contains(key) && is_file(&text[value..end]);
+        if !is_variable(&text[value..end]) && !names_a_file {
             hidden.push(value..end);
         }
         from = (end - start).min(line.len());
@@ -154,6 +155,13 @@ fn is_variable(value: &str) -> bool {
     name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
 }
 
+/// A key's file. `key` is secret in one place and a file's name in another.
+fn is_file(value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let endings = [".pem", ".key", ".crt", ".cer", ".der", ".p12", ".jks"];
+    !value.contains(char::is_whitespace) && endings.iter().any(|ending| value.ends_with(ending))
+}
+
 /// What stands between the lines of PEM that say so, wherever it was pasted.
 fn private_keys(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -203,6 +211,8 @@ mod tests {
             ("private-key: id_ed25519\nlisten: 1.2.3.4:5", "private-key: id_ed25519\nlisten: 1.2.3.4:5"),
             ("password: é", "password: **"),
             ("password:", "password:"),
+            ("{ chain: a.pem, key: b.pem }", "{ chain: a.pem, key: b.pem }"),
+            ("password: b.pem", "password: *****"),
         ] {
             assert_eq!(masked(text), shown, "{text:?}");
         }
