@@ -12,11 +12,12 @@ cargo xtask CHECK...
   docs     the documentation builds without a warning
   story    the demo's story on the release binary
   clients  real, unmodified clients and Spring Boot applications, beside the originals' recorded answers
+  instructions  instructions a request, by callgrind, are not more than kept
   fuzz     every fuzz target for a minute (HAECHI_FUZZ_SECONDS changes that)
   all      the above, in this order";
 
 /// What `all` does, the quick ones first.
-const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "clients", "fuzz"];
+const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "clients", "instructions", "fuzz"];
 
 /// Runs every fuzz target for a while, from its corpus. A finding is a file below fuzz/artifacts.
 fn fuzz() -> bool {
@@ -84,6 +85,10 @@ fn check(name: &str) -> Option<bool> {
                 && run(Command::new("target/release/haechi").args(["demo", "--story", "--port-base", "0"]))
         }
         "clients" => clients(),
+        "instructions" => {
+            cargo(&["build", "--release", "--quiet", "--package", "haechi", "--package", "haechi-bench"], &[])
+                && run(Command::new("target/release/haechi-bench").arg("instructions"))
+        }
         "fuzz" => fuzz(),
         "all" => ALL.iter().all(|name| check(name) == Some(true)),
         _ => return None,

@@ -4,6 +4,7 @@ mod backend;
 mod config;
 mod error;
 mod gateway;
+mod instructions;
 mod kill;
 mod load;
 mod machine;
@@ -33,6 +34,8 @@ enum Command {
     Load(single::LoadOptions),
     /// CPU time a request beside HAProxy, nginx, Envoy and Caddy.
     Gateway(gateway::Options),
+    /// Instructions a request, compared with the figures kept.
+    Instructions(instructions::Options),
     /// Heartbeats, fetches, deltas and memory beside Spring's Eureka server.
     Registry(registry::Options),
     /// Requests for a CPU second beside Spring's config server; boots while the remote hangs.
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
             Command::Backend(options) => single::backend(options).await,
             Command::Load(options) => single::load(options).await,
             Command::Gateway(options) => gateway::run(options).await,
+            Command::Instructions(options) => instructions::run(options).await,
             Command::Registry(options) => registry::run(options).await,
             Command::Config(options) => config::run(options).await,
             Command::Routes(options) => routes::run(options).await,
