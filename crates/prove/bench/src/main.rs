@@ -1,6 +1,7 @@
 //! Measurements beside peers, printed as ratios: losses as well as wins.
 
 mod backend;
+mod change;
 mod config;
 mod error;
 mod gateway;
@@ -42,6 +43,8 @@ enum Command {
     Config(config::Options),
     /// What 10,000 routes cost, and how soon a change of one is live.
     Routes(routes::Options),
+    /// Reloads and binary upgrades under requests, an upgraded connection and a download: nothing may be lost.
+    Change(change::Options),
     /// One of two instances is killed or frozen under load: no GET may fail.
     Kill(kill::Options),
 }
@@ -64,6 +67,7 @@ async fn main() -> ExitCode {
             Command::Registry(options) => registry::run(options).await,
             Command::Config(options) => config::run(options).await,
             Command::Routes(options) => routes::run(options).await,
+            Command::Change(options) => change::run(options).await,
             Command::Kill(options) => kill::run(options).await,
         }
     };
