@@ -71,6 +71,10 @@ pub fn filter(filter: &Filter) -> String {
         Filter::RemoveResponseHeader(name) => format!("response header {name} removed"),
         Filter::NoForwardedHeaders => "no X-Forwarded headers".to_owned(),
         Filter::ForwardedPrefix => "X-Forwarded-Prefix tells what was stripped".to_owned(),
+        Filter::Compress(compress) => {
+            let names: Vec<&str> = compress.encodings.iter().map(|coding| coding.token()).collect();
+            format!("answers are compressed with {}", names.join(", "))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod accept;
 mod asked;
+mod compress;
 mod condition;
 mod decision;
 mod etag;
@@ -13,6 +14,7 @@ mod range;
 
 pub use accept::{AcceptEncoding, Coding};
 pub use asked::Asked;
+pub use compress::{Compress, Compression, Offered};
 pub use condition::{Validators, Verdict};
 pub use decision::{Decision, decide};
 pub use etag::ETag;

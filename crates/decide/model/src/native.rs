@@ -114,6 +114,7 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         connections: u32::try_from(limits.connections).ok(),
         connections_per_address: u32::try_from(limits.connections_per_address).ok(),
         pipelined: Some(size(limits.pipelined_bytes as u64)),
+        compressors: u32::try_from(limits.compressors).ok(),
         file_cache: Some(size(limits.file_cache_bytes as u64)),
         pipes: u32::try_from(limits.pipes).ok(),
         min_rate: Some(size(limits.min_rate)),
@@ -257,6 +258,14 @@ fn conditions(conditions: &[route::ValueMatch]) -> IndexMap<String, raw::ValueMa
     conditions.iter().map(|c| (c.name.clone(), one(&c.value))).collect()
 }
 
+fn encoding(coding: route::Coding) -> raw::Encoding {
+    match coding {
+        route::Coding::Zstd => raw::Encoding::Zstd,
+        route::Coding::Brotli => raw::Encoding::Br,
+        route::Coding::Gzip => raw::Encoding::Gzip,
+    }
+}
+
 fn filter(filter: &Filter) -> raw::Filter {
     let mut raw = raw::Filter::default();
     let header =
@@ -276,6 +285,14 @@ fn filter(filter: &Filter) -> raw::Filter {
         Filter::RemoveResponseHeader(name) => raw.remove_response_header = Some(name.clone()),
         Filter::NoForwardedHeaders => raw.forwarded_headers = Some(false),
         Filter::ForwardedPrefix => raw.forwarded_prefix = Some(true),
+        Filter::Compress(compress) => {
+            raw.compress = Some(raw::Compress {
+                encodings: Some(compress.encodings.iter().copied().map(encoding).collect()),
+                min_size: Some(size(compress.min_size)),
+                types: compress.types.clone(),
+                secrets: Some(compress.secrets),
+            });
+        }
     }
     raw
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use haechi_content::{Coding, Compress};
 use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
@@ -162,6 +163,8 @@ pub enum Filter {
     NoForwardedHeaders,
     /// Tell the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
     ForwardedPrefix,
+    /// Compress what the service answers, for clients that take it.
+    Compress(Compress),
 }
 
 /// Bounds in time for one request.
@@ -377,6 +380,8 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Bytes of further requests that are read ahead while one is in flight.
     pub pipelined_bytes: usize,
+    /// Answers that each worker compresses at the same time.
+    pub compressors: usize,
     /// Bytes of small files' contents that each worker remembers.
     pub file_cache_bytes: usize,
     /// Pipes of one worker, for large bodies between plain sockets; without one they are copied.
@@ -415,6 +420,7 @@ impl Default for Limits {
             connections: 100_000,
             connections_per_address: 0,
             pipelined_bytes: 64 << 10,
+            compressors: 256,
             file_cache_bytes: 16 << 20,
             pipes: 128,
             min_rate: 500,

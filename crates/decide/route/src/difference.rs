@@ -8,8 +8,8 @@ use std::fmt::{self, Write as _};
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Endpoints, Files, Filter, GatewayConfig, Limits, LogFormat, Protocol,
-    Redirect, RedirectPath, Respond, Route, Service, Symlinks,
+    AccessLog, Action, Balance, Compress, Endpoints, Files, Filter, GatewayConfig, Limits, LogFormat,
+    Protocol, Redirect, RedirectPath, Respond, Route, Service, Symlinks,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -211,6 +211,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("connections", limits.connections.to_string()),
         ("connections-per-address", limits.connections_per_address.to_string()),
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
+        ("compressors", limits.compressors.to_string()),
         ("file-cache", bytes(limits.file_cache_bytes as u64)),
         ("pipes", limits.pipes.to_string()),
         ("min-rate", bytes(limits.min_rate)),
@@ -355,5 +356,10 @@ fn filter_words(filter: &Filter) -> String {
         Filter::RemoveResponseHeader(name) => format!("remove-response-header {name}"),
         Filter::NoForwardedHeaders => "no forwarded-headers".to_owned(),
         Filter::ForwardedPrefix => "forwarded-prefix".to_owned(),
+        Filter::Compress(Compress { encodings, min_size, types, secrets }) => {
+            let encodings = listed(encodings.iter().map(|coding| coding.token().to_owned()));
+            let secrets = if *secrets { ", secrets too" } else { "" };
+            format!("compress {encodings} from {min_size}B, types {}{secrets}", listed(types.iter().cloned()))
+        }
     }
 }

@@ -153,6 +153,8 @@ fn filter_text(filter: &Filter) -> String {
         Filter::RemoveResponseHeader(name) => format!("remove-response-header: {}", scalar(name)),
         Filter::NoForwardedHeaders => "forwarded-headers: false".to_owned(),
         Filter::ForwardedPrefix => "forwarded-prefix: true".to_owned(),
+        // Zuul's properties lead to no such filter.
+        Filter::Compress(_) => "compress: {}".to_owned(),
     }
 }
 

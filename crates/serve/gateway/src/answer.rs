@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use haechi_content::Coding;
 use haechi_http::{
     BadResponse, Body, HeadLimits, HeadSlots, Known, ResponseFraming, ResponseHead, Version, write_chunk,
     write_last_chunk,
 };
 
+use crate::compress::{Coder, Compressing, Plan};
 use crate::failure::Failure;
 use crate::grpc::Call;
 use crate::prepare::{RequestFacts, write_length};
@@ -50,6 +52,8 @@ pub(crate) struct Answer {
     pub idle_timeout: Option<Duration>,
     /// Bytes of the body.
     pub body_bytes: u64,
+    /// Compresses the body.
+    pub coder: Option<Box<Coder>>,
 }
 
 /// What the bytes of a service's head turned out to be.
@@ -71,6 +75,8 @@ pub(crate) struct Context<'a> {
     pub edits: &'a FieldEdits,
     /// Whether the client's connection may be used again, as far as the gateway is concerned.
     pub may_keep: bool,
+    /// Where the route compresses.
+    pub compressing: Option<Compressing<'a>>,
 }
 
 /// Reads the head of an answer and writes the client's to `out`.
@@ -94,11 +100,19 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         }
         return Ok(Begun::Interim(head.len));
     }
+    let has_body = !Body::of_response(head.framing, RESPONSE_EXTRAS).is_empty();
+    let plan = match context.compressing {
+        Some(compressing) if facts.call.is_none() && (has_body || facts.is_head) => {
+            Plan::of(&head, has_body, compressing)
+        }
+        _ => Plan::NONE,
+    };
     let frame = match head.framing {
         // Translated, it gets longer.
         ResponseFraming::Length(length) if length > 0 && facts.translated.is_some() && is_call(&head) => {
             Frame::Chunked
         }
+        _ if plan.coder.is_some() => Frame::Chunked,
         ResponseFraming::None | ResponseFraming::Length(_) => Frame::Plain,
         // A body that ends with the connection is given chunks, so that the client can tell its end from a cut.
         _ if facts.version == Version::Http11 => Frame::Chunked,
@@ -118,8 +132,9 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         keep_service: head.keep_alive,
         idle_timeout: head.idle_seconds.map(|seconds| Duration::from_secs(seconds.into())),
         body_bytes: 0,
+        coder: plan.coder,
     };
-    write_final(&head, &answer, context, out);
+    write_final(&head, &answer, (plan.coding, plan.vary), context, out);
     Ok(Begun::Final(answer, head.len))
 }
 
@@ -183,14 +198,16 @@ impl Answer {
             taken += piece.consumed;
             self.done = piece.done;
             self.body_bytes += piece.data.len() as u64;
-            match self.frame {
-                Frame::Chunked => match self.web {
+            match (&mut self.coder, self.frame) {
+                (Some(coder), _) => coder.write(piece.data).map_err(|_| Failure::Compression)?,
+                (None, Frame::Chunked) => match self.web {
                     Some(call) => call.write_data(out, piece.data),
                     None => write_chunk(out, piece.data),
                 },
-                Frame::Plain | Frame::UntilClose => out.extend_from_slice(piece.data),
+                (None, Frame::Plain | Frame::UntilClose) => out.extend_from_slice(piece.data),
             }
         }
+        self.take_coded(out)?;
         if taken > 0 && self.done && self.frame == Frame::Chunked {
             let trailers = edits.kept_trailers(self.body.trailers());
             if let Some(call) = self.web {
@@ -203,12 +220,26 @@ impl Answer {
         Ok(taken)
     }
 
+    /// Writes what makes all that was read so far readable for the client.
+    fn take_coded(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        if let Some(coder) = &mut self.coder {
+            write_chunk(out, &coder.take(self.done).map_err(|_| Failure::Compression)?);
+            if self.done {
+                self.coder = None;
+            }
+        }
+        Ok(())
+    }
+
     /// The service closed the connection. Returns whether that ends the body as it should.
     pub fn end_of_connection(&mut self, out: &mut Vec<u8>) -> bool {
         if self.done || !matches!(self.body, Body::UntilClose) {
             return self.done;
         }
         self.done = true;
+        if self.take_coded(out).is_err() {
+            return false;
+        }
         if self.frame == Frame::Chunked {
             write_last_chunk(out, b"");
         }
@@ -216,15 +247,31 @@ impl Answer {
     }
 }
 
-fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, out: &mut Vec<u8>) {
+fn write_final(
+    head: &ResponseHead<'_>,
+    answer: &Answer,
+    (coding, vary): (Option<Coding>, bool),
+    context: Context<'_>,
+    out: &mut Vec<u8>,
+) {
     write_status(head, out);
     // A length is the body's, or tells what HEAD or 304 would have had; 204 has none (RFC 9110 §8.6).
-    if let Some(length) = head.length.filter(|_| head.status != 204 && answer.frame == Frame::Plain) {
+    let is_plain = answer.frame == Frame::Plain && coding.is_none();
+    if let Some(length) = head.length.filter(|_| head.status != 204 && is_plain) {
         write_length(out, length);
     }
-    copy_fields(head, out, |name| !context.edits.drops(name) && (answer.web.is_none() || !is_type(name)));
+    copy_fields(head, out, |name| {
+        let replaced = answer.web.is_some() && is_type(name) || coding.is_some() && is_of_plain_bytes(name);
+        !context.edits.drops(name) && !replaced
+    });
     if let Some(call) = answer.web {
         call.write_answer_type(out);
+    }
+    if let Some(coding) = coding {
+        write_coding(head, coding, context.edits, out);
+    }
+    if vary && !context.edits.drops("vary") {
+        out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
     }
     out.extend_from_slice(&context.edits.added);
     if answer.frame == Frame::Chunked {
@@ -236,6 +283,25 @@ fn write_final(head: &ResponseHead<'_>, answer: &Answer, context: Context<'_>, o
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Whether a field says something of a body's bytes that is no longer true once they are compressed.
+fn is_of_plain_bytes(name: &str) -> bool {
+    ["etag", "accept-ranges", "content-encoding"].iter().any(|field| name.eq_ignore_ascii_case(field))
+}
+
+/// Writes what a compressed body needs. Its tag is weak: what it stands for is the same, its bytes are not
+/// (RFC 9110 §8.8.1).
+fn write_coding(head: &ResponseHead<'_>, coding: Coding, edits: &FieldEdits, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Content-Encoding: ");
+    out.extend_from_slice(coding.token().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    let tag = head.fields().iter().find(|field| field.name.eq_ignore_ascii_case("etag"));
+    if let Some(tag) = tag.filter(|_| !edits.drops("etag")) {
+        out.extend_from_slice(if tag.value.starts_with(b"W/") { b"ETag: " } else { b"ETag: W/" });
+        out.extend_from_slice(tag.value);
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 fn write_interim(head: &ResponseHead<'_>, out: &mut Vec<u8>) {

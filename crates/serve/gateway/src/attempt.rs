@@ -7,6 +7,7 @@ use std::task::Poll;
 use haechi_route::config::Protocol;
 
 use crate::answer::{self, Answer, Begun, Context, Frame};
+use crate::compress::Compressing;
 use crate::conn::Conn;
 use crate::endpoint::Life;
 use crate::exchange::Exchange;
@@ -211,7 +212,16 @@ impl Exchange<'_> {
             arrival.partial.extend_from_slice(scratch.filled(count));
         }
         let may_keep = self.request.body_done && !worker.draining.get();
-        let context = Context { facts: &self.request.facts, edits: &self.route.response, may_keep };
+        let plan = worker.plan.borrow();
+        let compressing = self.route.compress.as_ref().map(|rules| Compressing {
+            rules,
+            accepts: self.request.facts.encodings.as_ref(),
+            at_work: &worker.compressors,
+            most: plan.config.limits.compressors,
+            struck: &worker.stats.limits.compressors,
+        });
+        let facts = &self.request.facts;
+        let context = Context { facts, edits: &self.route.response, may_keep, compressing };
         let mut from = 0;
         loop {
             let input = if stashed { &arrival.partial[from..] } else { &scratch.filled(count)[from..] };

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     SlowClient,
     #[error("the client left before the answer was whole")]
     ClientGone,
+    #[error("the answer could not be compressed")]
+    Compression,
     #[error("there is no such file")]
     NoFile,
     #[error("the file may not be read")]
@@ -82,8 +84,8 @@ impl Failure {
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::NoRoute | Self::NoFile => 404,
             Self::FileForbidden => 403,
-            Self::FileUnreadable | Self::FileShrank => 500,
             Self::Misdirected => 421,
+            Self::FileUnreadable | Self::FileShrank | Self::Compression => 500,
             Self::NoEndpoint | Self::Full => 503,
             Self::Refused
             | Self::Unreachable
@@ -116,7 +118,7 @@ impl Failure {
             | Self::ClientGone
             | Self::SlowClient => "http_request_error",
             Self::NoRoute | Self::Misdirected | Self::NoFile | Self::FileForbidden => "http_request_denied",
-            Self::FileUnreadable | Self::FileShrank => "proxy_internal_error",
+            Self::FileUnreadable | Self::FileShrank | Self::Compression => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",

@@ -5,6 +5,7 @@ mod answer;
 mod attempt;
 mod board;
 mod client;
+mod compress;
 mod conn;
 mod dial;
 mod discover;

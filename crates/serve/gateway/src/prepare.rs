@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use haechi_content::file_name;
+use haechi_content::{AcceptEncoding, file_name};
 use haechi_core::Instant;
 use haechi_http::{
     BadRequest, Body, Field, HeadSlots, Known, RequestFraming, RequestHead, Version, write_chunk,
     write_last_chunk,
 };
-use haechi_route::config::{Asked, Files, Redirect, RedirectPath, Scheme};
+use haechi_route::config::{Asked, Compress, Files, Redirect, RedirectPath, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use haechi_tls::Session;
 use smallvec::SmallVec;
@@ -87,6 +87,8 @@ pub(crate) struct RequestFacts {
     pub translated: Option<Call>,
     /// How long its client waits, if it said so.
     pub patience: Option<Duration>,
+    /// What the answer may be compressed with, where the route does that.
+    pub encodings: Option<AcceptEncoding>,
     pub started: Instant,
     /// Method, target and host for the access log; empty when there is none.
     pub line: RequestLine,
@@ -215,6 +217,7 @@ pub(crate) fn prepare(
     if let Some(reply) = reply {
         return own(facts, reply, Some(route.clone()), body, head.len);
     }
+    facts.encodings = route.compress.as_ref().and_then(|rules| encodings(rules, &head));
     // A service of HTTP/1 may merge trailers into its fields, past what checked those (RFC 9110 §6.5.1).
     let trailers = route.takes_trailers().then(|| route.clone());
     if trailers.is_some() {
@@ -279,6 +282,23 @@ fn redirect(to: &Redirect, head: &RequestHead<'_>, path: &str, client: &ClientFa
     }
 }
 
+/// What the answer to a request may be compressed with. HTTP/1.0 has no chunks to put it into.
+fn encodings(rules: &Compress, head: &RequestHead<'_>) -> Option<AcceptEncoding> {
+    let mut accepts: Option<Vec<u8>> = None;
+    for field in head.fields() {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        if !rules.secrets && (is("cookie") || is("authorization")) {
+            return None;
+        }
+        if is("accept-encoding") {
+            let list = accepts.get_or_insert_default();
+            list.extend_from_slice(field.value);
+            list.push(b',');
+        }
+    }
+    (head.version == Version::Http11).then(|| AcceptEncoding::parse(accepts.as_deref()))
+}
+
 /// What a request wants of a folder. Only GET and HEAD get a file.
 fn file(files: &Files, head: &RequestHead<'_>, path: &NormalPath<'_>, route: &RunningRoute) -> Reply {
     if head.method != "GET" && head.method != "HEAD" {
@@ -317,6 +337,7 @@ impl RequestFacts {
             call: call.map(|(call, _)| call),
             translated: None,
             patience: call.and_then(|_| grpc::timeout(head)),
+            encodings: None,
             started: now,
             line,
         }

@@ -73,6 +73,7 @@ mod tests {
             idempotent,
             upgrade: false,
             takes_trailers: false,
+            encodings: None,
             call: None,
             translated: None,
             patience: None,

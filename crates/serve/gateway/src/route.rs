@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haechi_core::RouteName;
 use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Files, Filter, Protocol, Redirect, Retry, Route, Timeouts};
+use haechi_route::config::{Action, Compress, Files, Filter, Protocol, Redirect, Retry, Route, Timeouts};
 
 use crate::own::Ready;
 use crate::service::Service;
@@ -84,6 +84,8 @@ pub(crate) struct RunningRoute {
     pub forwarded: bool,
     /// Sent as `X-Forwarded-Prefix`.
     pub forwarded_prefix: Option<String>,
+    /// What is compressed of the service's answers.
+    pub compress: Option<Compress>,
     pub timeouts: Timeouts,
     pub retry: Retry,
     pub stats: Arc<RouteStats>,
@@ -111,6 +113,7 @@ impl RunningRoute {
             response: FieldEdits::default(),
             forwarded: true,
             forwarded_prefix: None,
+            compress: None,
             timeouts: route.timeouts.clone(),
             retry: route.retry.clone(),
             stats,
@@ -134,6 +137,7 @@ impl RunningRoute {
                 }
                 Filter::NoForwardedHeaders => running.forwarded = false,
                 Filter::ForwardedPrefix => tell_prefix = true,
+                Filter::Compress(compress) => running.compress = Some(compress.clone()),
             }
         }
         if tell_prefix {

@@ -195,6 +195,8 @@ limits! {
     min_rate,
     /// Large bodies that were copied because all of `limits.pipes` were in use.
     pipes,
+    /// Answers that were not compressed because of `limits.compressors`.
+    compressors,
     /// Interim answers beyond what one answer may have.
     interim_answers,
     /// TLS handshakes turned away because of `limits.handshakes`.

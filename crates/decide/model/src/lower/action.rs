@@ -2,7 +2,9 @@
 
 use std::io;
 
-use haechi_route::config::{Action, Files, PathPattern, Redirect, RedirectPath, Respond, Scheme, Symlinks};
+use haechi_route::config::{
+    Action, Coding, Compress, Files, PathPattern, Redirect, RedirectPath, Respond, Scheme, Symlinks,
+};
 
 use super::path::pattern;
 use super::route::Services;
@@ -213,6 +215,52 @@ impl Lower<'_> {
             path,
         };
         Some(redirect)
+    }
+
+    /// `compress`, which acts on a service's answers.
+    pub(super) fn compress(&mut self, raw: &raw::Compress, at: At<'_>) -> Option<Compress> {
+        let mut encodings = Vec::new();
+        for (i, encoding) in raw.encodings.iter().flatten().enumerate() {
+            let coding = match encoding {
+                raw::Encoding::Zstd => Coding::Zstd,
+                raw::Encoding::Br => Coding::Brotli,
+                raw::Encoding::Gzip => Coding::Gzip,
+            };
+            if encodings.contains(&coding) {
+                let message = format!("{} is there twice", coding.token());
+                let diagnostic =
+                    Diagnostic::error("duplicate-key", at.key("encodings").item(i).span(), message);
+                self.report(diagnostic.help("keep one of them"));
+            }
+            encodings.push(coding);
+        }
+        if raw.encodings.is_none() {
+            encodings = vec![Coding::Zstd, Coding::Brotli, Coding::Gzip];
+        }
+        if encodings.is_empty() {
+            let diagnostic =
+                Diagnostic::error("empty-list", at.key("encodings").span(), "`encodings` is empty");
+            self.report(diagnostic.help("write [zstd, br, gzip] or some of them, or remove the filter"));
+            return None;
+        }
+        for (i, media) in raw.types.iter().enumerate() {
+            let is_type = |text: &str| {
+                let (kind, sub) = text.split_once('/')?;
+                let token = |part: &str| !part.is_empty() && part.bytes().all(crate::format::is_token);
+                (token(kind) && kind != "*" && token(sub)).then_some(())
+            };
+            if is_type(media).is_none() {
+                let message = format!("{media:?} is not a media type");
+                let diagnostic = Diagnostic::error("bad-value", at.key("types").item(i).span(), message);
+                self.report(diagnostic.help("write for example text/html, application/json or text/*"));
+            }
+        }
+        Some(Compress {
+            encodings,
+            min_size: self.size(raw.min_size.as_ref(), 1 << 10, at.key("min-size")).max(1),
+            types: raw.types.clone(),
+            secrets: raw.secrets.unwrap_or(false),
+        })
     }
 }
 

@@ -173,6 +173,7 @@ impl Lower<'_> {
                 default.pipelined_bytes as u64,
                 at.key("pipelined"),
             ) as usize,
+            compressors: raw.compressors.map_or(default.compressors, |n| n as usize),
             file_cache_bytes: self.size(
                 raw.file_cache.as_ref(),
                 default.file_cache_bytes as u64,
@@ -239,7 +240,7 @@ impl Lower<'_> {
         u32::try_from(bytes).unwrap_or(default)
     }
 
-    fn size(&mut self, raw: Option<&raw::Size>, default: u64, at: At<'_>) -> u64 {
+    pub(super) fn size(&mut self, raw: Option<&raw::Size>, default: u64, at: At<'_>) -> u64 {
         let Some(raw::Size(text)) = raw else { return default };
         units::size(text).unwrap_or_else(|error| {
             self.report(Diagnostic::error("bad-value", at.span(), error.to_string()));

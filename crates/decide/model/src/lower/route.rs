@@ -134,6 +134,7 @@ impl Lower<'_> {
     }
 
     fn filters(&mut self, raw: &raw::Route, at: At<'_>) -> Vec<Filter> {
+        let has_service = raw.service.is_some();
         let mut filters = Vec::with_capacity(raw.filters.len() + 1);
         let mut head = Head::of(raw.matches.path.as_ref().map(|path| path.0.as_str()));
         if let Some(prefix) = &raw.strip_prefix {
@@ -150,12 +151,26 @@ impl Lower<'_> {
                         self.strips(&mut head, from, to, here, at.key("match"));
                     }
                     Filter::RewritePath(to) => head.set(to),
+                    Filter::Compress(_) => self.one_compress(&filters, has_service, here),
                     _ => {}
                 }
                 filters.push(filter);
             }
         }
         filters
+    }
+
+    /// Answers are compressed once, and those of services alone.
+    fn one_compress(&mut self, before: &[Filter], has_service: bool, at: At<'_>) {
+        if before.iter().any(|filter| matches!(filter, Filter::Compress(_))) {
+            let diagnostic = Diagnostic::error("contradiction", at.span(), "answers are compressed twice");
+            self.report(diagnostic.help("keep one `compress`"));
+        }
+        if !has_service {
+            let message = "only what a service answers is compressed";
+            let diagnostic = Diagnostic::warning("no-effect", at.span(), message);
+            self.report(diagnostic.help("remove it; beside files put `FILE.br`, `FILE.zst` or `FILE.gz`"));
+        }
     }
 
     /// An error if a prefix that is to be taken off isn't always there.
@@ -226,6 +241,9 @@ impl Lower<'_> {
             Filter::ForwardedPrefix,
             at.key("forwarded-prefix"),
         ));
+        all.extend(
+            raw.compress.as_ref().and_then(|c| self.compress(c, at.key("compress"))).map(Filter::Compress),
+        );
         if all.len() > 1 {
             let diagnostic = Diagnostic::error("contradiction", at.span(), "one filter with several changes");
             self.report(diagnostic.help("write one item for each, in the order in which they are to happen"));

@@ -126,6 +126,9 @@ pub struct Limits {
     /// Requests that a client sent ahead (pipelined), read while another is in flight; the rest waits.
     #[schemars(extend("default" = "64KiB"))]
     pub pipelined: Option<Size>,
+    /// Answers that each worker compresses at the same time; further ones go as they are. One costs about 1 MiB.
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 256))]
+    pub compressors: Option<u32>,
     /// Contents of small files that each worker remembers.
     #[schemars(extend("default" = "16MiB"))]
     pub file_cache: Option<Size>,

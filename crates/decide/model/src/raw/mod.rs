@@ -25,8 +25,8 @@ pub use config::{
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ZuulImport};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
-    Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route, Scheme, Symlinks,
-    Timeouts, ValueCondition, ValueMatch,
+    Compress, Encoding, Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route,
+    Scheme, Symlinks, Timeouts, ValueCondition, ValueMatch,
 };
 pub use service::{
     Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, Protocol, RetryBudget,

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, FilePath, Host, HostPattern, Method, Name, PathPattern, PathText};
+use super::{Duration, FilePath, Host, HostPattern, Method, Name, PathPattern, PathText, Size};
 
 /// A route: what it matches, what is changed, where it goes. Exactly one of `service`, `respond`,
 /// `redirect` and `files`.
@@ -107,6 +107,41 @@ pub struct Filter {
     pub forwarded_headers: Option<bool>,
     /// Tells the service which prefix was stripped, as Zuul does (`X-Forwarded-Prefix`).
     pub forwarded_prefix: Option<bool>,
+    /// Compresses what the service answers, for clients that take it. `{}` takes every default.
+    pub compress: Option<Compress>,
+}
+
+/// What is compressed. Never: what is compressed already, `Cache-Control: no-transform`, parts (206), and answers with
+/// a sum of their bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Compress {
+    /// Codings, the preferred one first; a client's own preference wins.
+    #[schemars(extend("default" = ["zstd", "br", "gzip"]))]
+    pub encodings: Option<Vec<Encoding>>,
+    /// The smallest answer that is compressed, where its length is known.
+    #[schemars(extend("default" = "1KiB"))]
+    pub min_size: Option<Size>,
+    /// Media types, for example `text/html` or `text/*`. Without them every type that gets smaller: text, JSON, XML,
+    /// scripts, SVG.
+    #[serde(default)]
+    pub types: Vec<String>,
+    /// Also what may carry secrets: answers with `Set-Cookie`, and to requests with `Cookie` or `Authorization`. Their
+    /// length can tell an attacker what stands in them (BREACH).
+    #[schemars(extend("default" = false))]
+    pub secrets: Option<bool>,
+}
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// RFC 8878.
+    Zstd,
+    /// Brotli, RFC 7932.
+    Br,
+    /// RFC 1952.
+    Gzip,
 }
 
 /// Another prefix in place of one.

@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub head: RefCell<Vec<u8>>,
     pub buffers: Buffers,
     pub pipes: Pipes,
+    /// Answers that are being compressed.
+    pub compressors: Rc<Cell<usize>>,
     /// Contents of small files.
     pub files: RefCell<crate::files::Cache>,
     /// Lines of the access log that were not handed over yet.
@@ -98,6 +100,7 @@ impl Worker {
             head: RefCell::default(),
             buffers: Buffers::default(),
             pipes: Pipes::default(),
+            compressors: Rc::default(),
             files: RefCell::default(),
             lines: Lines::default(),
             date: Cell::new((now, setup.clock.wall())),
