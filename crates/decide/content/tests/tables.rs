@@ -1,5 +1,7 @@
 //! RFC 9110's rules, as tables.
 
+#![allow(clippy::single_range_in_vec_init, reason = "a list of ranges with one range")]
+
 use haechi_content::{
     AcceptEncoding, Asked, BadName, Coding, Decision, ETag, MAX_RANGES, Ranges, Validators, Verdict, decide,
     file_name, http_date,
@@ -93,7 +95,6 @@ fn if_range_needs_the_very_same_bytes() {
 
 #[test]
 fn ranges_are_read_as_rfc_9110_writes_them() {
-    #[allow(clippy::single_range_in_vec_init)]
     let some = |ranges: &[std::ops::Range<u64>]| Ranges::Some(ranges.iter().cloned().collect());
     let many = |count: usize| format!("bytes={}", vec!["0-0"; count].join(","));
     let huge = "99999999999999999999999999";
