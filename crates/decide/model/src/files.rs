@@ -1,5 +1,6 @@
 //! What a configuration needs to know of the files it names.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 
@@ -15,6 +16,42 @@ pub trait Files {
     fn certificate(&self, chain: &Path, key: &Path) -> Option<Result<CertificateSeen, String>> {
         let _ = (chain, key);
         None
+    }
+}
+
+/// Files, with a count of the questions about them.
+pub(crate) struct Counted<'f> {
+    files: &'f dyn Files,
+    asked: Cell<usize>,
+}
+
+impl<'f> Counted<'f> {
+    pub fn new(files: &'f dyn Files) -> Self {
+        Self { files, asked: Cell::new(0) }
+    }
+
+    /// How often anything was asked.
+    pub fn asked(&self) -> usize {
+        self.asked.get()
+    }
+
+    fn count(&self) -> &'f dyn Files {
+        self.asked.set(self.asked.get() + 1);
+        self.files
+    }
+}
+
+impl Files for Counted<'_> {
+    fn is_folder(&self, path: &Path) -> bool {
+        self.count().is_folder(path)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.count().read(path)
+    }
+
+    fn certificate(&self, chain: &Path, key: &Path) -> Option<Result<CertificateSeen, String>> {
+        self.count().certificate(chain, key)
     }
 }
 

@@ -8,7 +8,7 @@ use haechi_yaml::{Limits, Node, Stream};
 use serde_json::Value;
 
 use crate::diagnostic::{Cost, Diagnostic, Severity};
-use crate::files::Files;
+use crate::files::{Counted, Files};
 use crate::lower::{At, Lower};
 use crate::lowered::Lowered;
 use crate::reread::Outline;
@@ -90,10 +90,22 @@ fn lowered(source: &Source<'_>, whole: bool, reading: &mut Reading) -> Option<Lo
     let left_out = validator.left_out;
     diagnostics.append(&mut validator.diagnostics);
     let raw = typed(value?, &tree, diagnostics)?;
-    let mut lower =
-        Lower { files: source.files, folder: source.folder, left_out, diagnostics, whole, table: None };
+    let files = Counted::new(source.files);
+    let mut lower = Lower {
+        files: &files,
+        counted: &files,
+        folder: source.folder,
+        left_out,
+        diagnostics,
+        whole,
+        from_files: Vec::new(),
+        table: None,
+    };
     let lowered = lower.file(&raw, At::root(&tree));
     *table = lower.table;
+    if let Some(outline) = outline {
+        outline.from_files = lower.from_files;
+    }
     Some(lowered)
 }
 

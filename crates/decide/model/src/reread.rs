@@ -7,7 +7,8 @@
 //! - only a file without any mistake is built on, and the text around its routes must be the same;
 //! - each route is an item of a block list on lines of its own. YAML's reader is in the same state in front of
 //!   every item of such a list, so what an item means depends on its own lines, as long as there are no anchors;
-//! - what a route means depends on its own text and on the rest of the file alone, not on files or other routes;
+//! - what a route means depends on its own text and on the rest of the file alone, not on other routes; one for
+//!   which files were looked at is always read again;
 //! - what depends on all routes together is asked of all together: ties and names, services without a route,
 //!   expectations. A new check of that kind must be asked in [`Assembled::is_sound`] too.
 //!
@@ -32,6 +33,8 @@ use crate::read::{Reading, Source, read, read_as};
 pub(crate) struct Outline {
     /// The lines of each route, one after the other without gaps.
     items: Vec<Range<usize>>,
+    /// Those for which files were looked at, by index, ascending.
+    pub from_files: Vec<usize>,
     /// Spaces in front of each item's hyphen.
     indent: usize,
     /// At least what the whole text takes of the reader's limits.
@@ -56,7 +59,13 @@ impl Outline {
         let end = text[last..].find('\n').map_or(text.len(), |line| last + line + 1);
         let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([end]);
         let items = starts.iter().zip(ends).map(|((start, _), end)| *start..end).collect();
-        Some(Self { items, indent, nodes: facts.nodes, expanded_bytes: facts.expanded_bytes })
+        Some(Self {
+            items,
+            from_files: Vec::new(),
+            indent,
+            nodes: facts.nodes,
+            expanded_bytes: facts.expanded_bytes,
+        })
     }
 
     fn all(&self) -> Range<usize> {
@@ -153,6 +162,7 @@ impl<'n> Pieces<'n> {
         let by_text: HashMap<&str, usize> = outline.items[..inner]
             .iter()
             .enumerate()
+            .filter(|(index, _)| outline.from_files.binary_search(index).is_err())
             .filter_map(|(index, item)| Some((text.get(item.clone())?, index)))
             .collect();
         let last = texts.len() - 1;
@@ -175,7 +185,11 @@ impl<'n> Pieces<'n> {
         let limits = Limits::default();
         let fits = nodes <= limits.nodes && expanded_bytes <= limits.expanded_bytes;
         let items = self.texts.iter().map(item).collect();
-        fits.then_some(Outline { items, indent: before.indent, nodes, expanded_bytes })
+        // What was taken over needed no files; what is new is in the short text in the same order.
+        let new = self.known.iter().enumerate().filter(|(_, known)| known.is_none()).map(|(index, _)| index);
+        let from_files = new.enumerate().filter(|(nth, _)| part.from_files.binary_search(nth).is_ok());
+        let from_files = from_files.map(|(_, index)| index).collect();
+        fits.then_some(Outline { items, from_files, indent: before.indent, nodes, expanded_bytes })
     }
 }
 

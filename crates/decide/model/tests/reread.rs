@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use haechi_model::{Reading, Source, Unchecked, read, reread};
+use haechi_model::{Files, Reading, Source, Unchecked, read, reread};
 use proptest::prelude::*;
 
 fn source(text: &str) -> Source<'_> {
@@ -169,4 +169,35 @@ fn what_only_the_whole_can_tell_is_told() {
     let expecting = format!("{before}expect: [ \"GET http://h/a/1 -> a\" ]\n");
     let moved = expecting.replace("path: /a/**", "path: /moved/**");
     assert_eq!(both(&expecting, &moved).diagnostics.len(), 1);
+}
+
+/// A machine whose one file changes.
+struct Changing(std::cell::Cell<&'static str>);
+
+impl Files for Changing {
+    fn is_folder(&self, _: &Path) -> bool {
+        true
+    }
+
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Ok(self.0.get().to_owned())
+    }
+}
+
+#[test]
+fn a_route_that_is_made_of_a_file_is_read_again_each_time() {
+    let files = Changing(std::cell::Cell::new("one"));
+    let made =
+        "    - { name: made, match: { path: /made }, respond: { status: 200, body-file: page.txt } }\n";
+    let mut text = format!("{HEAD}{made}{}", ITEMS[..5].concat());
+    let mut reading = read(&Source { files: &files, ..source(&text) });
+    for (turn, content) in ["two", "three", "four"].into_iter().enumerate() {
+        files.0.set(content);
+        let next = text.replacen("path: /b", &format!("path: /b{turn}"), 1);
+        let now = Source { files: &files, ..source(&next) };
+        let again = reread(Some((&text, &reading)), &now);
+        assert_eq!(again, read(&now));
+        assert_eq!(again.taken_over, 3, "neither the made nor the changed nor the last");
+        (text, reading) = (next, again);
+    }
 }

@@ -63,9 +63,13 @@ impl Lower<'_> {
         let mut places: Vec<At<'_>> = Vec::with_capacity(gateway.routes.len());
         for (i, raw) in gateway.routes.iter().enumerate() {
             let at = at.key("routes").item(i);
+            let asked = self.counted.asked();
             if let Some(route) = self.isolated("route", &raw.name.0, |lower| lower.route(raw, services, at)) {
                 routes.push(route);
                 places.push(at);
+            }
+            if self.counted.asked() != asked {
+                self.from_files.push(i);
             }
         }
         let (table, refused) = RouteTable::build(&routes);

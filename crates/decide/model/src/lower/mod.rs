@@ -24,7 +24,7 @@ use haechi_route::RouteTable;
 use haechi_yaml::{Node, Span, Value as Yaml};
 
 use crate::diagnostic::Diagnostic;
-use crate::files::Files;
+use crate::files::{Counted, Files};
 use crate::lowered::{BasicAuth, Lowered, Secret};
 use crate::raw;
 use crate::validate::LeftOut;
@@ -87,6 +87,8 @@ impl<'t> At<'t> {
 /// What lowering reads beside the file, and where it reports.
 pub(crate) struct Lower<'a> {
     pub files: &'a dyn Files,
+    /// The same files, to tell whether they were looked at.
+    pub counted: &'a Counted<'a>,
     /// Relative file names begin here.
     pub folder: &'a Path,
     /// Parts that are refused, by the schema or by lowering.
@@ -95,6 +97,8 @@ pub(crate) struct Lower<'a> {
     /// False while only some of the routes are read: what only all of them together can tell is asked elsewhere
     /// ([`crate::reread`]).
     pub whole: bool,
+    /// Indexes of routes for which files were looked at.
+    pub from_files: Vec<usize>,
     /// Made of the routes, if all of them can be had.
     pub table: Option<Arc<RouteTable>>,
 }
