@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent / "support"))
+sys.path += [str(HERE.parent / "support"), str(HERE.parent / "compare")]
 
 import haechi  # noqa: E402
 import servers  # noqa: E402
