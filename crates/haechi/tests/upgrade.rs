@@ -437,3 +437,37 @@ async fn the_registry_forgets_nobody_and_heartbeats_over_kept_connections_arrive
     let kept = text(&std::fs::read(&state).unwrap());
     assert!(kept.contains("\"one\"") && kept.contains("\"two\""), "{kept}");
 }
+
+#[tokio::test]
+async fn gateways_elsewhere_that_follow_the_registry_do_not_hold_an_upgrade_up() {
+    let (address, _parts, _stop) = service().await;
+    let registry = Haechi::start("registry: { listen: 127.0.0.1:0 }\n").await;
+    let listens = registry.address("registry");
+    let following =
+        gateway(&address, &format!("registry: {{ follow: {{ urls: [\"http://{listens}/eureka\"] }} }}\n"))
+            .replace(&format!("[{address}]"), "{ registry: APP }");
+    let elsewhere = Haechi::start(&following).await;
+    let port = address.rsplit(':').next().unwrap();
+    let instance = format!(
+        r#"{{"instance":{{"instanceId":"one","hostName":"h","app":"APP","ipAddr":"127.0.0.1","status":"UP","port":{{"$":{port},"@enabled":"true"}},"dataCenterInfo":{{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}},"vipAddress":"app","lastDirtyTimestamp":"5"}}}}"#
+    );
+    let mut connection = TcpStream::connect(&listens).await.unwrap();
+    exchange(&mut connection, "POST /eureka/apps/APP HTTP/1.1", &instance).await;
+    let url = format!("http://{}/x", elsewhere.address("gateway web"));
+    while http().get(&url).send().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The follower waits at the old process for news.
+    registry.upgraded().await;
+    let load = Load::start(&elsewhere.address("gateway web"), 1);
+    load.until_more(20).await;
+    load.finish().await;
+    // And hears of the new one's.
+    let two = instance.replace("APP", "TWO").replace("\"one\"", "\"two\"");
+    let mut connection = TcpStream::connect(&listens).await.unwrap();
+    exchange(&mut connection, "POST /eureka/apps/TWO HTTP/1.1", &two).await;
+    let overview = format!("http://{}/api/overview", elsewhere.address("admin"));
+    while !http().get(&overview).send().await.unwrap().text().await.unwrap().contains("TWO") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
