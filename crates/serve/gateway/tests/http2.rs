@@ -149,3 +149,45 @@ async fn a_head_answer_and_an_error_have_the_right_end() {
     assert_eq!((answer.status(), answer.text().as_str()), (404, "no route matches this request\n"));
     assert_eq!(ask(&mut send, get("/a"), None).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn what_a_service_refused_to_begin_is_sent_again_even_a_post() {
+    let refusing = common::h2::service(h2::server::Builder::new(), |_request, mut respond| async move {
+        respond.send_reset(h2::Reason::REFUSED_STREAM);
+    });
+    let (_gateway, address) = start(speaks_h2(config(&[refusing.await, echo().await]))).await;
+    let mut send = connect(address).await;
+    for _ in 0..4 {
+        let answer = ask(&mut send, post("/once"), Some(b"abc")).await.unwrap();
+        assert!(answer.text().ends_with("/once None abc"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_drain_lets_streams_end_and_no_other_begin() {
+    let service = Service::start(|mut connection| async move {
+        while connection.request().await.is_some() {
+            GO.notified().await;
+            connection.reply("late").await;
+        }
+    })
+    .await;
+    let (gateway, address) = start(config(&[service.address])).await;
+    let mut send = connect(address).await;
+    let (response, _) = send.send_request(get("/"), true).unwrap();
+    service.wait_for(1).await;
+    let draining = tokio::spawn(async move { gateway.drain(std::time::Duration::from_secs(20)).await });
+    // The client is told before its stream ends.
+    let refused = loop {
+        match send.clone().ready().await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.reason(), Some(h2::Reason::NO_ERROR));
+    GO.notify_one();
+    assert_eq!(Answer::read(response).await.unwrap().text(), "late");
+    assert_eq!(draining.await.unwrap().cut, 0);
+}
+
+static GO: tokio::sync::Notify = tokio::sync::Notify::const_new();
