@@ -104,10 +104,10 @@ impl Upstream {
             if ready!(self.outbox.poll_flush(&mut self.conn, cx, &worker.buffers)).is_err() {
                 return self.give_up();
             }
-            if let Some(splice) = &mut self.splice {
-                if ready!(splice.poll_drain(&self.conn, !request.body_done, cx)).is_err() {
-                    return self.give_up();
-                }
+            if let Some(splice) = &mut self.splice
+                && ready!(splice.poll_drain(&self.conn, !request.body_done, cx)).is_err()
+            {
+                return self.give_up();
             }
             if request.body_done {
                 if let Some(splice) = self.splice.take() {
