@@ -85,7 +85,9 @@ async fn start_instances(count: usize, log: Arc<Log>) -> Vec<SocketAddr> {
     SockRef::from(&listener).bind_device(Some(b"lo")).unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            // A connection that ended before it was accepted is an error here, and no reason to refuse all others.
+            let Ok((stream, _)) = listener.accept().await else { continue };
             let number = log.connections.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(connection(stream, log.clone(), number));
         }
