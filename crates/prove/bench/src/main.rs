@@ -5,6 +5,7 @@ mod change;
 mod config;
 mod error;
 mod gateway;
+mod hostile;
 mod instructions;
 mod kill;
 mod load;
@@ -47,6 +48,8 @@ enum Command {
     Change(change::Options),
     /// One of two instances is killed or frozen under load: no GET may fail.
     Kill(kill::Options),
+    /// Slow, idle and flooding clients beside good ones: no request of a good one may fail.
+    Hostile(hostile::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -69,6 +72,7 @@ async fn main() -> ExitCode {
             Command::Routes(options) => routes::run(options).await,
             Command::Change(options) => change::run(options).await,
             Command::Kill(options) => kill::run(options).await,
+            Command::Hostile(options) => hostile::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

@@ -31,6 +31,8 @@ pub(crate) struct Client {
     pub facts: Rc<ClientFacts>,
     /// Whether the connection may still turn out to speak HTTP/2: nothing came yet, and the listener allows it.
     pub may_open_http2: bool,
+    /// Whether a request of it was answered.
+    pub served: bool,
 }
 
 impl Client {

@@ -14,6 +14,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use haechi_core::{Evidence, Witness};
 use haechi_http::{Body, Version, ends_head};
@@ -39,6 +40,10 @@ use crate::worker::Worker;
 /// A worker's buffer for heads that grew beyond this, for an answer with a large body, is not kept.
 const HEAD_KEPT: usize = 64 << 10;
 
+/// When connections give way to others, one that had an answer counts as waited for since this much later: one
+/// that never sent a request goes first.
+const SERVED: Duration = Duration::from_secs(60);
+
 /// Serves one client connection to its end.
 pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
     loop {
@@ -57,6 +62,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
             Received::Closed => return client.close(),
         };
         client.may_open_http2 = false;
+        client.served = true;
         let idle = worker.plan.borrow().config.limits.keep_alive;
         let flushed = then == Then::Reset || client.flush(&worker, idle).await;
         match then {
@@ -145,7 +151,8 @@ fn arm_for_head(client: &Client, worker: &Worker, begun: bool) {
     let limits = &worker.plan.borrow().config.limits;
     let now = worker.now();
     let wait = if begun { limits.head_timeout } else { limits.keep_alive };
-    client.deadline.set_waiting(now + wait, now);
+    let since = if client.served { now + SERVED } else { now };
+    client.deadline.set_waiting(now + wait, since);
 }
 
 /// Reads bytes of a head. `begun` says that some were there before.

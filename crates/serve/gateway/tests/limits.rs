@@ -84,11 +84,33 @@ async fn connections_that_sent_nothing_or_half_a_head_give_way_too() {
     let (_gateway, address) = start(config).await;
     let (mut silent, mut slow) = (Client::connect(address).await, Client::connect(address).await);
     slow.send("GET / HTTP/1.1\r\nHo").await;
+    let mut kept = Vec::new();
     for _ in 0..10 {
-        assert_eq!(Client::connect(address).await.get("/").await.text(), "ok");
+        let mut client = Client::connect(address).await;
+        assert_eq!(client.get("/").await.text(), "ok");
+        kept.push(client);
     }
     assert!(silent.rest().await.is_empty());
     assert!(slow.rest().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_that_had_an_answer_stays_while_others_never_sent_a_request() {
+    let service = Service::text("ok").await;
+    let mut config = config(&[service.address]);
+    config.limits.connections = 3;
+    let (_gateway, address) = start(config).await;
+    let mut good = Client::connect(address).await;
+    good.get("/").await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(Client::connect(address).await);
+    }
+    // The first to come are the first to go, once all of them were accepted.
+    for client in &mut silent[..18] {
+        assert!(client.rest().await.is_empty());
+    }
+    assert_eq!(good.get("/").await.text(), "ok");
 }
 
 #[tokio::test]

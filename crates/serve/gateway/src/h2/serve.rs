@@ -239,6 +239,7 @@ impl Serving {
             deadline: worker.deadlines.register(),
             facts: self.facts.clone(),
             may_open_http2: false,
+            served: false,
         };
         spawn_local(answer(client, written, worker));
     }

@@ -95,18 +95,32 @@ fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str
     let http2 = config.is_some_and(|config| config.http2);
     facts.redirect_to_https = config.and_then(|config| config.redirect_to_https);
     let Ok(conn) = Conn::tcp(stream) else { return };
+    let deadline = waiting(&place.worker);
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
-        let deadline = worker.deadlines.register();
+        if deadline.gave_way() {
+            return;
+        }
         way::serve(client(conn, facts, deadline, http2), worker).await;
         drop(place);
     });
 }
 
+/// The deadline of a new connection. It may have to give way before its task first runs: many are accepted at once.
+fn waiting(worker: &Worker) -> Deadline {
+    let deadline = worker.deadlines.register();
+    let now = worker.now();
+    deadline.set_waiting(now + worker.plan.borrow().config.limits.head_timeout, now);
+    deadline
+}
+
 fn start_tls(stream: TcpStream, mut facts: ClientFacts, place: Place, tls: Arc<ServerTls>) {
+    let deadline = waiting(&place.worker);
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
-        let deadline = worker.deadlines.register();
+        if deadline.gave_way() {
+            return;
+        }
         // Boxed, so that a connection which stays idle doesn't carry the room for it.
         let done = Box::pin(shake_hands(stream, &tls, &deadline, &worker)).await;
         // Certificates that this connection doesn't need any more may go.
@@ -134,5 +148,5 @@ fn start_tls(stream: TcpStream, mut facts: ClientFacts, place: Place, tls: Arc<S
 
 fn client(conn: Conn, facts: ClientFacts, deadline: Deadline, may_open_http2: bool) -> Client {
     let (pending, outbox) = (Vec::new(), Outbox::default());
-    Client { conn, pending, outbox, deadline, facts: Rc::new(facts), may_open_http2 }
+    Client { conn, pending, outbox, deadline, facts: Rc::new(facts), may_open_http2, served: false }
 }
