@@ -26,7 +26,9 @@ async fn h2spec(address: SocketAddr, options: &[&str]) -> String {
     let port = address.port().to_string();
     let done =
         Command::new(&program).args(["-h", "127.0.0.1", "-p", &port, "-o", "5"]).args(options).output();
-    let done = done.await.unwrap_or_else(|error| panic!("can't run {program:?}: {error}; see .ci/install"));
+    let done = done
+        .await
+        .unwrap_or_else(|error| panic!("can't run {}: {error}; see .ci/install", program.display()));
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
