@@ -37,7 +37,7 @@ pub struct Reading {
     pub diagnostics: Vec<Diagnostic>,
     /// The table of the gateway's own routes, if all of them can be had.
     pub table: Option<Arc<RouteTable>>,
-    /// Routes that were taken over from the reading before; see [`crate::reread`].
+    /// Routes that were taken over from the reading before; see [`crate::reread()`].
     pub taken_over: usize,
     /// Where its routes stand, if the next reading may take some over.
     pub(crate) outline: Option<Outline>,

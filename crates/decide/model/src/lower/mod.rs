@@ -95,7 +95,7 @@ pub(crate) struct Lower<'a> {
     pub left_out: Vec<LeftOut>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// False while only some of the routes are read: what only all of them together can tell is asked elsewhere
-    /// ([`crate::reread`]).
+    /// ([`crate::reread()`]).
     pub whole: bool,
     /// Indexes of routes for which files were looked at.
     pub from_files: Vec<usize>,
