@@ -38,7 +38,7 @@ pub fn reference() -> String {
     out.push_str("\n\nThe smallest file:\n\n```yaml\n");
     out.push_str(include_str!("../tests/golden/good-minimal.yaml"));
     out.push_str(
-        "```\n\n`haechi check -f FILE` says everything that is wrong with a file at once; `haechi schema` prints \
+        "```\n\n`haechi check FILE` says everything that is wrong with a file at once; `haechi schema` prints \
          its JSON Schema\nfor editors. A route, listener or service with a mistake is left out and the rest is \
          applied.\n\nKeys in **bold** are required.\n\n| value | written as |\n| --- | --- |\n",
     );
