@@ -160,6 +160,31 @@ async fn draining_finishes_what_is_in_flight_and_refuses_what_is_new() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_kernel_took_before_the_end_is_served() {
+    // Answered by the gateway itself: so many at once would be too many for the queue of a service.
+    let mut config = config(&[]);
+    config.routes.clear();
+    for _ in 0..3 {
+        let (gateway, address) = start(config.clone()).await;
+        // More than the runtime lets through in one turn.
+        let connect = move || {
+            let connections = (0..300).map(|_| std::net::TcpStream::connect(address).unwrap());
+            connections.collect::<Vec<_>>()
+        };
+        let mut connections = tokio::task::spawn_blocking(connect).await.unwrap();
+        for connection in &mut connections {
+            std::io::Write::write_all(connection, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        assert_eq!(gateway.drain(Duration::from_secs(30)).await, Drained { cut: 0 });
+        for mut connection in connections {
+            let mut answer = String::new();
+            std::io::Read::read_to_string(&mut connection, &mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 404"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_at_the_deadline_is_cut() {
     let frozen = Service::frozen().await;
     let (gateway, address) = start(config(&[frozen.address])).await;

@@ -1,10 +1,13 @@
 //! Accepting connections.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_tls::ServerTls;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
@@ -30,9 +33,9 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
     let mut failing = false;
     loop {
         let accepted = if stopping {
-            match std::future::poll_fn(|cx| std::task::Poll::Ready(listener.poll_accept(cx))).await {
-                std::task::Poll::Ready(accepted) => accepted,
-                std::task::Poll::Pending => return,
+            match accept_waiting(&listener) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                accepted => accepted,
             }
         } else {
             tokio::select! {
@@ -77,13 +80,17 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
     }
 }
 
+/// Takes a connection that waits in the kernel. The kernel is asked: the runtime says that none waits when it did not look
+/// yet, and after so many in one turn.
+fn accept_waiting(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
+    let (socket, peer) = SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    let peer = peer.as_socket().ok_or(ErrorKind::ConnectionAborted)?;
+    Ok((TcpStream::from_std(socket.into())?, peer))
+}
+
 fn is_of_one_connection(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::ConnectionAborted
-            | std::io::ErrorKind::ConnectionReset
-            | std::io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
 fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str) {
