@@ -183,7 +183,7 @@ impl Exchange<'_> {
 
     /// Notes when the request was sent, once. One that was there whole left with the connection.
     fn note_sent(&mut self, upstream: &Upstream) {
-        if upstream.can_replay() {
+        if upstream.was_whole() {
             self.timing.sent = self.timing.connected;
         } else if self.timing.sent <= self.timing.connected {
             self.timing.sent = self.worker.now();

@@ -49,7 +49,7 @@ pub(crate) struct ClientFacts {
 /// A request as it goes to the service.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Head and the part of the body that was there already.
+    /// Head and the part of the body that is kept until the answer begins.
     pub image: Vec<u8>,
     /// Where Host's value stands in the image, when it is the endpoint's.
     pub host: Option<Range<usize>>,
@@ -367,7 +367,7 @@ impl RequestLine {
 
 impl Request {
     /// Takes what belongs to the body from `input` into the image. Returns how many bytes that was.
-    fn take_body(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
+    pub fn take_body(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
         let mut image = std::mem::take(&mut self.image);
         let taken = self.read_body(input, limit, &mut image);
         self.image = image;

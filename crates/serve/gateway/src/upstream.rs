@@ -15,6 +15,10 @@ use crate::prepare::Request;
 use crate::splice::Splice;
 use crate::worker::Worker;
 
+/// Bytes of a request that are kept until its answer begins, so that it can be sent again: a form or a document
+/// that comes behind its head. What is larger streams, and is sent once.
+const REPLAY_BYTES: usize = 16 << 10;
+
 /// A connection that carries one request.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -25,6 +29,8 @@ pub(crate) struct Upstream {
     outbox: Outbox,
     /// Whether writing failed. The answer may be there all the same.
     broken: bool,
+    /// Whether body bytes came during this attempt.
+    fed: bool,
     /// Whether body bytes went out that are not in the image, so that the request can't be sent again.
     streamed: bool,
     /// Where the body goes when it is not copied.
@@ -41,6 +47,7 @@ impl Upstream {
             sent: 0,
             outbox: Outbox::default(),
             broken: false,
+            fed: false,
             streamed: false,
             splice: None,
             seen: (0, 0),
@@ -57,11 +64,17 @@ impl Upstream {
         !self.streamed
     }
 
-    /// Whether any of the streamed body came from the client or was taken by the service since this was last
+    /// Whether the request was there whole when the attempt began.
+    pub const fn was_whole(&self) -> bool {
+        !self.fed
+    }
+
+    /// Whether any of a body that came during this attempt was read from the client or was taken by the service since this was last
     /// asked. A deadline that moved without it would never strike: it wakes the task that asks.
     pub fn moved(&mut self, request: &Request) -> bool {
-        let now = (request.body_bytes, self.outbox.left() + self.in_pipe());
-        self.streamed && std::mem::replace(&mut self.seen, now) != now
+        let unsent = request.image.len() - self.sent + self.outbox.left() + self.in_pipe();
+        let now = (request.body_bytes, unsent);
+        self.fed && std::mem::replace(&mut self.seen, now) != now
     }
 
     /// Whether the service took everything that the client sent, and more is to come.
@@ -94,13 +107,13 @@ impl Upstream {
         if self.broken {
             return Poll::Ready(Ok(()));
         }
-        while self.sent < request.image.len() {
-            match ready!(Pin::new(&mut self.conn).poll_write(cx, &request.image[self.sent..])) {
-                Ok(count) => self.sent += count,
-                Err(_) => return self.give_up(),
-            }
-        }
         loop {
+            while self.sent < request.image.len() {
+                match ready!(Pin::new(&mut self.conn).poll_write(cx, &request.image[self.sent..])) {
+                    Ok(count) => self.sent += count,
+                    Err(_) => return self.give_up(),
+                }
+            }
             if ready!(self.outbox.poll_flush(&mut self.conn, cx, &worker.buffers)).is_err() {
                 return self.give_up();
             }
@@ -141,7 +154,7 @@ impl Upstream {
         }
     }
 
-    /// Sends on what was just read from the client.
+    /// Takes what was just read from the client: into the image while there is room, else to the service.
     fn forward(
         &mut self,
         count: usize,
@@ -149,11 +162,17 @@ impl Upstream {
         request: &mut Request,
         worker: &Worker,
     ) -> Result<io::Result<()>, Failure> {
-        self.streamed = true;
         let scratch = worker.scratch.borrow();
         let input = scratch.filled(count);
-        let mut out = worker.buffers.take();
         let limit = worker.plan.borrow().config.limits.body_bytes;
+        self.fed = true;
+        self.streamed |= request.image.len() + count > REPLAY_BYTES;
+        if !self.streamed {
+            let taken = request.take_body(input, limit)?;
+            client.pending.extend_from_slice(&input[taken..]);
+            return Ok(Ok(()));
+        }
+        let mut out = worker.buffers.take();
         let taken = request.read_body(input, limit, &mut out)?;
         // What follows the body is the next request.
         client.pending.extend_from_slice(&input[taken..]);

@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::{config, impatient, start};
 use haechi_testkit::{Client, Message, Service};
+use tokio::sync::Notify;
 
 const POST: &str = "POST /order HTTP/1.1\r\nHost: test.example\r\nContent-Length: 3\r\n\r\nabc";
 
@@ -58,6 +60,33 @@ async fn a_service_without_endpoints_is_503() {
     let response = Client::connect(address).await.get("/").await;
     assert_eq!(response.status(), 503);
     assert_eq!(response.field("proxy-status"), Some("haechi; error=destination_unavailable"));
+}
+
+#[tokio::test]
+async fn a_body_that_came_behind_its_head_is_sent_again_with_it() {
+    static HEAD_CAME: Notify = Notify::const_new();
+    static FAILED: AtomicBool = AtomicBool::new(false);
+    // Whichever gets the request first takes all of it and breaks off.
+    let start_one = || {
+        Service::start(|mut connection| async move {
+            let head = connection.head().await.unwrap();
+            HEAD_CAME.notify_one();
+            let mut request = head.clone();
+            request.body = connection.body(&head).await.unwrap();
+            connection.count(request);
+            if FAILED.swap(true, SeqCst) { connection.reply("good").await } else { connection.reset() }
+        })
+    };
+    let services = [start_one().await, start_one().await];
+    let (_gateway, address) = start(config(&[services[0].address, services[1].address])).await;
+    let mut client = Client::connect(address).await;
+    client.send("PUT / HTTP/1.1\r\nHost: test.example\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    HEAD_CAME.notified().await;
+    client.send("3\r\nabc\r\n0\r\n\r\n").await;
+    assert_eq!(client.response().await.unwrap().text(), "good");
+    for service in services {
+        assert_eq!(service.requests().remove(0).text(), "abc");
+    }
 }
 
 /// Answers the first request of each connection, then closes as soon as the second begins to arrive.
