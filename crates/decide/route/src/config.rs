@@ -14,7 +14,7 @@ pub use haechi_content::{Coding, Compress};
 use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
-pub use tls::{Certificate, ClientCertificates, ServiceTls, Tls, TlsVersion, UnknownName};
+pub use tls::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
 
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -12,6 +12,7 @@ use crate::conn::Conn;
 use crate::endpoint::Life;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::hsts;
 use crate::retry::{Failed, Reached};
 use crate::service::{Picked, Service};
 use crate::upstream::Upstream;
@@ -225,6 +226,7 @@ impl Exchange<'_> {
         let mut from = 0;
         loop {
             let input = if stashed { &arrival.partial[from..] } else { &scratch.filled(count)[from..] };
+            let head_at = out.len();
             let begun =
                 if input.is_empty() { Begun::Incomplete } else { answer::begin(input, context, &mut out)? };
             match begun {
@@ -261,6 +263,9 @@ impl Exchange<'_> {
                     picked.answered(self.timing.first_byte, answer.status);
                     if let Some(next) = self.instead_of(service, answer.status, replayable) {
                         return Ok(Some(Attempted::Unwanted(next)));
+                    }
+                    if let Some(line) = &self.client.facts.hsts {
+                        hsts::add(&mut out, head_at, line);
                     }
                     let body = &input[used..];
                     let (taken, there) = match answer.frame {

@@ -16,6 +16,7 @@ mod files;
 mod gateway;
 mod grpc;
 mod h2;
+mod hsts;
 mod listeners;
 mod metrics;
 mod outbox;

@@ -44,6 +44,8 @@ pub(crate) struct ClientFacts {
     pub tls: Option<Rc<Session>>,
     /// Where the listener redirects to.
     pub redirect_to_https: Option<u16>,
+    /// The line with which its answers promise TLS for the future.
+    pub hsts: Option<Box<str>>,
 }
 
 /// A request as it goes to the service.

@@ -26,6 +26,7 @@ use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
 use crate::failure::Failure;
 use crate::files;
 use crate::h2::{self, Opening};
+use crate::hsts;
 use crate::own::{Ready, write_answer};
 use crate::pace::Pace;
 use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
@@ -380,10 +381,13 @@ pub(crate) fn respond(
         Some(call) => call.write_failure(failure, &mut out, keep),
         None => failure.write(&mut out, keep, facts.is_head),
     }
-    end(client, &out, keep, worker)
+    end(client, &mut out, keep, worker)
 }
 
-fn end(client: &mut Client, out: &[u8], keep: bool, worker: &Worker) -> Then {
+fn end(client: &mut Client, out: &mut Vec<u8>, keep: bool, worker: &Worker) -> Then {
+    if let Some(line) = &client.facts.hsts {
+        hsts::add(out, 0, line);
+    }
     let then = if keep { Then::Keep } else { Then::Linger };
     client.send(out, worker).map_or(Then::Close, |()| then)
 }
@@ -406,7 +410,7 @@ pub(crate) fn refuse(client: &mut Client, failure: Failure, worker: &Worker) -> 
     let mut out = worker.head.borrow_mut();
     out.clear();
     failure.write(&mut out, false, false);
-    end(client, &out, false, worker)
+    end(client, &mut out, false, worker)
 }
 
 /// Answers a request without a service.
@@ -437,6 +441,9 @@ fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> The
             _ => &nothing,
         };
         body_bytes = write_answer(&mut out, answer, route.map(|route| &route.response), keep, &facts);
+        if let Some(line) = &client.facts.hsts {
+            hsts::add(&mut out, 0, line);
+        }
         let then = if keep { Then::Keep } else { Then::Linger };
         let sent = client.send(&out, worker);
         if out.capacity() > HEAD_KEPT {

@@ -4,8 +4,9 @@
 //! takes it in once it is mended on disk. So its mistakes are errors that cost nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use haechi_route::config::{Certificate, ClientCertificates, ServiceTls, Tls, TlsVersion, UnknownName};
+use haechi_route::config::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
 
 use super::route::host_pattern;
 use super::{At, Lower};
@@ -38,7 +39,25 @@ impl Lower<'_> {
                     forward: raw.forward.unwrap_or(false),
                 }
             }),
+            hsts: raw.hsts.as_ref().map(|raw| self.hsts(raw, at.key("hsts"))),
         }
+    }
+
+    fn hsts(&mut self, raw: &raw::Hsts, at: At<'_>) -> Hsts {
+        let hsts = Hsts {
+            max_age: self.duration(raw.max_age.as_ref(), YEAR, at.key("max-age")),
+            include_subdomains: raw.include_subdomains.unwrap_or(false),
+            preload: raw.preload.unwrap_or(false),
+        };
+        if hsts.preload && (hsts.max_age < YEAR || !hsts.include_subdomains) {
+            let message =
+                "browsers' lists take no host without `include-subdomains`, or for less than a year";
+            let diagnostic = Diagnostic::error("contradiction", at.key("preload").span(), message);
+            let help =
+                "write { max-age: 365d, include-subdomains: true, preload: true }, or remove `preload`";
+            self.report(diagnostic.help(help).harmless());
+        }
+        hsts
     }
 
     pub(super) fn service_tls(&mut self, raw: &raw::ServiceTls, at: At<'_>) -> ServiceTls {
@@ -166,6 +185,9 @@ impl Lower<'_> {
         self.report(Diagnostic::error("bad-certificate", at.span(), message).help(help));
     }
 }
+
+/// What is promised by HSTS without `max-age`, and what browsers' lists want at least.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// Seconds before its end at which a certificate is warned of: two weeks, by when every automatic renewal is done.
 const SOON: i64 = 14 * 86_400;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use haechi_core::units::show_duration;
 use haechi_route::config::{self as route, HostPattern, TlsVersion, UnknownName};
 
 use crate::raw;
@@ -27,6 +28,11 @@ pub(super) fn of_listener(tls: &route::Tls) -> raw::Tls {
             crl: client.crl.iter().map(|path| file(path)).collect(),
             hosts: client.hosts.iter().map(host).collect(),
             forward: Some(client.forward),
+        }),
+        hsts: tls.hsts.as_ref().map(|hsts| raw::Hsts {
+            max_age: Some(raw::Duration(show_duration(hsts.max_age))),
+            include_subdomains: Some(hsts.include_subdomains),
+            preload: Some(hsts.preload),
         }),
     }
 }

@@ -37,8 +37,8 @@ pub use text::{
     HttpUrl, Method, Name, PathPattern, PathText, Secret, Size, SocketAddress,
 };
 pub use tls::{
-    Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, ServiceTls, Tls, TlsVersion,
-    UnknownName,
+    Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, Hsts, ServiceTls, Tls,
+    TlsVersion, UnknownName,
 };
 pub use upgrade::Upgrade;
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FilePath, Host, HostPattern};
+use super::{Duration, FilePath, Host, HostPattern};
 
 /// TLS of a listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,25 @@ pub struct Tls {
     pub min_version: Option<TlsVersion>,
     /// Asks clients for a certificate of their own (mTLS).
     pub client_certificates: Option<ClientCertificates>,
+    /// Tells browsers to come by https alone from now on (RFC 6797). `hsts: {}` is for a year. Every answer over this
+    /// listener's TLS says so, unless its service or a filter sets `Strict-Transport-Security` itself.
+    pub hsts: Option<Hsts>,
+}
+
+/// HTTP Strict Transport Security. Browsers remember it: a host that promised it can't go back to plain HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hsts {
+    /// For how long browsers remember, from each answer on; `0s` makes them forget.
+    #[schemars(extend("default" = "365d"))]
+    pub max_age: Option<Duration>,
+    /// Whether it holds for all hosts below the one that is asked too.
+    #[schemars(extend("default" = false))]
+    pub include_subdomains: Option<bool>,
+    /// Whether browsers may be built with it. Their lists want a year at least, and the hosts below; leaving them
+    /// takes months.
+    #[schemars(extend("default" = false))]
+    pub preload: Option<bool>,
 }
 
 /// A certificate with its key.

@@ -1,6 +1,7 @@
 //! TLS, of listeners and to services.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::HostPattern;
 
@@ -26,6 +27,28 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// Who must, or may, show a certificate.
     pub client: Option<ClientCertificates>,
+    /// What browsers are told to remember.
+    pub hsts: Option<Hsts>,
+}
+
+/// HTTP Strict Transport Security (RFC 6797): browsers don't come by plain HTTP any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// For how long they remember; whole seconds are told.
+    pub max_age: Duration,
+    /// Whether it holds for the hosts below this one too.
+    pub include_subdomains: bool,
+    /// Whether browsers may be built with it.
+    pub preload: bool,
+}
+
+impl Hsts {
+    /// The header field's value (RFC 6797 §6.1).
+    pub fn value(&self) -> String {
+        let subdomains = if self.include_subdomains { "; includeSubDomains" } else { "" };
+        let preload = if self.preload { "; preload" } else { "" };
+        format!("max-age={}{subdomains}{preload}", self.max_age.as_secs())
+    }
 }
 
 /// What clients get that name no host, or one that no certificate covers.

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use haechi_core::units::show_duration;
+
 use super::listed;
-use crate::config::{Certificate, ClientCertificates, ServiceTls, Tls, TlsVersion, UnknownName};
+use crate::config::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
 use crate::explain::host_words;
 
 pub(super) fn of_listener(tls: &Tls) -> String {
-    let Tls { certificates, unknown_name, min_version, client } = tls;
+    let Tls { certificates, unknown_name, min_version, client, hsts } = tls;
     let version = match min_version {
         TlsVersion::Tls12 => "tls1.2",
         TlsVersion::Tls13 => "tls1.3",
@@ -18,7 +20,10 @@ pub(super) fn of_listener(tls: &Tls) -> String {
     };
     let certificates = listed(certificates.iter().map(certificate));
     let client = client.as_ref().map_or_else(|| "none".to_owned(), of_client);
-    format!("{certificates}, min-version {version}, unknown-name {unknown}, client-certificates {client}")
+    let hsts = hsts.as_ref().map_or_else(|| "none".to_owned(), of_hsts);
+    format!(
+        "{certificates}, min-version {version}, unknown-name {unknown}, client-certificates {client}, hsts {hsts}"
+    )
 }
 
 pub(super) fn of_service(tls: &ServiceTls) -> String {
@@ -27,6 +32,12 @@ pub(super) fn of_service(tls: &ServiceTls) -> String {
     let own = own.as_ref().map_or_else(|| "none".to_owned(), certificate);
     let (ca, crl) = (paths(ca), paths(crl));
     format!("server-name {name}, ca {ca}, crl {crl}, certificate {own}, verify {verify}")
+}
+
+fn of_hsts(hsts: &Hsts) -> String {
+    let Hsts { max_age, include_subdomains, preload } = hsts;
+    let age = show_duration(*max_age);
+    format!("max-age {age}, include-subdomains {include_subdomains}, preload {preload}")
 }
 
 fn of_client(client: &ClientCertificates) -> String {

@@ -4,6 +4,7 @@ use super::answer::{Answer, Piece};
 use crate::client::Client;
 use crate::exchange::{Outcome, Then};
 use crate::failure::Failure;
+use crate::hsts;
 use crate::own::{OwnHead, write_head};
 use crate::prepare::RequestFacts;
 use crate::route::RunningRoute;
@@ -24,6 +25,9 @@ pub(super) async fn send(
     let mut out = worker.buffers.take();
     let head = OwnHead { status: answer.status, fields: &answer.fields, length: answer.length };
     write_head(&mut out, head, Some(&route.response), keep, facts.version);
+    if let Some(line) = &client.facts.hsts {
+        hsts::add(&mut out, 0, line);
+    }
     let mut sending = Sending { client, worker, route, facts, out, head: true, bytes: 0 };
     let ended = if facts.is_head { sending.flush().await } else { sending.body(answer).await };
     let (failure, bytes, nothing_sent) = (ended.err(), sending.bytes, sending.head);

@@ -18,6 +18,7 @@ use crate::client::Client;
 use crate::conn::Conn;
 use crate::failure::Failure;
 use crate::h2;
+use crate::hsts;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
 use crate::way;
@@ -62,6 +63,7 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
                     http2: false,
                     tls: None,
                     redirect_to_https: None,
+                    hsts: None,
                 };
                 start(stream, facts, place, &name);
             }
@@ -96,6 +98,8 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str) {
     let plan = place.worker.plan.borrow().clone();
     if let Some(tls) = plan.tls.listener(listener) {
+        let config = plan.config.listeners.get(listener).and_then(|config| config.tls.as_ref());
+        facts.hsts = config.and_then(|tls| tls.hsts.as_ref()).map(hsts::line);
         return start_tls(stream, facts, place, tls.clone());
     }
     let config = plan.config.listeners.get(listener);

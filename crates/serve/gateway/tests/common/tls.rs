@@ -133,6 +133,7 @@ pub fn tls(certificates: &[&Path]) -> Tls {
         unknown_name: UnknownName::First,
         min_version: TlsVersion::Tls12,
         client: None,
+        hsts: None,
     }
 }
 
