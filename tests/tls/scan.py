@@ -36,12 +36,12 @@ def must(*command):
     return out
 
 
-def certificates(folder):
-    """A CA, a server's certificate with an OCSP response, a client's, and one that is revoked."""
+def certificates(folder, more=()):
+    """A CA, a server's certificate with an OCSP response, a client's, one that is revoked, and one for each of `more`."""
     must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
          "-subj", "/CN=test ca", "-keyout", folder / "ca.key", "-out", folder / "ca.pem")  # fmt: skip
     index = []
-    for serial, name in enumerate(("localhost", "client", "revoked"), start=16):
+    for serial, name in enumerate(("localhost", "client", "revoked", *more), start=16):
         key, request, chain = folder / f"{name}.key", folder / f"{name}.csr", folder / f"{name}.pem"
         must("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
              "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", request)  # fmt: skip
