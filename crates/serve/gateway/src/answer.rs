@@ -12,8 +12,9 @@ use haechi_http::{
 
 use crate::compress::{Coder, Compressing, Plan};
 use crate::failure::Failure;
+use crate::forward_head::write_length;
 use crate::grpc::Call;
-use crate::prepare::{RequestFacts, write_length};
+use crate::prepare::RequestFacts;
 use crate::route::FieldEdits;
 
 /// Bounds on a service's head. Services are trusted more than clients, but not without end.

@@ -13,6 +13,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod files;
+mod forward_head;
 mod gateway;
 mod grpc;
 mod h2;

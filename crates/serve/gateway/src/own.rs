@@ -3,7 +3,8 @@
 use haechi_http::Version;
 use haechi_route::config::Respond;
 
-use crate::prepare::{RequestFacts, write_length};
+use crate::forward_head::write_length;
+use crate::prepare::RequestFacts;
 use crate::route::FieldEdits;
 
 /// An answer from the configuration, ready to be written.
