@@ -32,11 +32,32 @@ pub(crate) struct Deadlines {
 #[derive(Debug, Default)]
 struct Slots {
     at: Vec<Instant>,
-    struck: Vec<bool>,
+    came: Vec<Came>,
     /// Since when the connection waits for its client; [`NEVER`] while it does not.
     waiting: Vec<Instant>,
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
+    /// Connections that were told to give way and did not yet.
+    leaving: usize,
+}
+
+/// Whether a deadline came, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    Not,
+    /// Its time came.
+    InTime,
+    /// The connection was told to give way.
+    ToGiveWay,
+}
+
+impl Slots {
+    fn set_came(&mut self, index: usize, came: Came) {
+        if self.came[index] == Came::ToGiveWay {
+            self.leaving -= 1;
+        }
+        self.came[index] = came;
+    }
 }
 
 /// One connection's deadline. Dropping it frees the slot.
@@ -52,7 +73,7 @@ impl Deadlines {
         let mut slots = self.slots.borrow_mut();
         let index = slots.free.pop().unwrap_or_else(|| {
             slots.at.push(NEVER);
-            slots.struck.push(false);
+            slots.came.push(Came::Not);
             slots.waiting.push(NEVER);
             slots.wakers.push(None);
             slots.at.len() - 1
@@ -64,11 +85,11 @@ impl Deadlines {
     pub fn sweep(&self, now: Instant) -> Instant {
         let mut slots = self.slots.borrow_mut();
         let mut next = now + COARSE;
-        let Slots { at, struck, wakers, .. } = &mut *slots;
+        let Slots { at, came, wakers, .. } = &mut *slots;
         for (index, at) in at.iter_mut().enumerate() {
             if *at <= now {
                 *at = NEVER;
-                struck[index] = true;
+                came[index] = Came::InTime;
                 if let Some(waker) = wakers[index].take() {
                     waker.wake();
                 }
@@ -98,12 +119,18 @@ impl Deadlines {
         for (_, index) in &waiting[..count] {
             slots.at[*index] = NEVER;
             slots.waiting[*index] = NEVER;
-            slots.struck[*index] = true;
+            slots.came[*index] = Came::ToGiveWay;
             if let Some(waker) = slots.wakers[*index].take() {
                 waker.wake();
             }
         }
+        slots.leaving += count;
         count
+    }
+
+    /// Connections that were told to give way and did not yet: their tasks run later.
+    pub fn leaving(&self) -> usize {
+        self.slots.borrow().leaving
     }
 
     /// Wakes every task, so that it looks at what changed.
@@ -147,7 +174,7 @@ impl Deadline {
         let mut slots = self.owner.slots.borrow_mut();
         slots.at[self.index] = at;
         slots.waiting[self.index] = since;
-        slots.struck[self.index] = false;
+        slots.set_came(self.index, Came::Not);
         if at < self.owner.next.get() {
             self.owner.next.set(at);
             self.owner.earlier.notify_one();
@@ -156,8 +183,7 @@ impl Deadline {
 
     /// Whether it came because the connection was told to give way.
     pub fn gave_way(&self) -> bool {
-        let slots = self.owner.slots.borrow();
-        slots.struck[self.index] && slots.waiting[self.index] == NEVER
+        self.owner.slots.borrow().came[self.index] == Came::ToGiveWay
     }
 
     /// Lets it never come.
@@ -169,7 +195,7 @@ impl Deadline {
     #[inline]
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut slots = self.owner.slots.borrow_mut();
-        if slots.struck[self.index] {
+        if slots.came[self.index] != Came::Not {
             return Poll::Ready(());
         }
         let waker = &mut slots.wakers[self.index];
@@ -184,7 +210,7 @@ impl Drop for Deadline {
     fn drop(&mut self) {
         let mut slots = self.owner.slots.borrow_mut();
         slots.at[self.index] = NEVER;
-        slots.struck[self.index] = false;
+        slots.set_came(self.index, Came::Not);
         slots.waiting[self.index] = NEVER;
         slots.wakers[self.index] = None;
         slots.free.push(self.index);
@@ -227,8 +253,11 @@ mod tests {
         assert!(struck(&idlest) && !struck(&idle) && !struck(&busy));
         assert_eq!(deadlines.give_way(5), 1);
         assert!(struck(&idle) && idle.gave_way() && !struck(&busy));
-        assert_eq!(deadlines.give_way(5), 0);
+        assert_eq!((deadlines.give_way(5), deadlines.leaving()), (0, 2));
+        drop(idlest);
+        assert_eq!(deadlines.leaving(), 1);
         idle.set(at(1000));
+        assert_eq!(deadlines.leaving(), 0);
         assert!(!struck(&idle), "what it waited for came");
     }
 

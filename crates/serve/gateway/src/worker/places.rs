@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use haechi_route::config::Limits;
 use rustix::process::{Resource, getrlimit};
 
 use super::Worker;
@@ -46,8 +45,12 @@ impl Places {
         Arc::new(Self { taken, wanted, by_network: Mutex::default(), most })
     }
 
-    fn is_full(&self, limits: &Limits) -> bool {
-        self.taken.load(Ordering::Relaxed) >= limits.connections.min(self.most)
+    /// Whether every place is taken, by somebody who stays.
+    fn is_full(&self, worker: &Worker) -> bool {
+        // Those who leave do so when their tasks run. Were they counted, a batch would give way for each of many
+        // connections that are accepted in one turn, and those that carry requests with them.
+        let staying = self.taken.load(Ordering::Relaxed).saturating_sub(worker.deadlines.leaving());
+        staying >= worker.plan.borrow().config.limits.connections.min(self.most)
     }
 
     fn by_network(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -78,7 +81,7 @@ impl Places {
     /// Whether there is a place, or one is about to be: connections of this worker that wait for their client
     /// for the longest time give way. When there are none, other workers are asked.
     pub fn make_room(&self, worker: &Worker) -> bool {
-        if !self.is_full(&worker.plan.borrow().config.limits) {
+        if !self.is_full(worker) {
             return true;
         }
         worker.stats.limits.connections.one();
