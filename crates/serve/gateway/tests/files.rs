@@ -7,9 +7,11 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::{config, route, start};
+use common::{config, route, start, start_at};
+use haechi_core::{Clock, ManualClock, SystemClock};
 use haechi_gateway::Gateway;
 use haechi_route::config::{Action, Files, Filter, GatewayConfig, PathPattern, Symlinks};
 use haechi_testkit::{Client, Message};
@@ -63,6 +65,15 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 async fn folder(change: impl FnOnce(&mut Files)) -> (Gateway, SocketAddr, TempDir) {
+    folder_at(SystemClock::start(), change).await
+}
+
+/// A clock by which the files were touched just now, however long the test takes.
+fn before_the_touch() -> Arc<dyn Clock> {
+    ManualClock::at((MODIFIED + 60) * 1000)
+}
+
+async fn folder_at(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Files)) -> (Gateway, SocketAddr, TempDir) {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "index.html", "<p>home</p>");
     write(root.path(), "a.txt", "0123456789");
@@ -70,7 +81,7 @@ async fn folder(change: impl FnOnce(&mut Files)) -> (Gateway, SocketAddr, TempDi
     write(root.path(), "large.bin", bytes(1 << 20));
     let mut files = files_of(root.path());
     change(&mut files);
-    let (gateway, address) = start(serving(files)).await;
+    let (gateway, address) = start_at(clock, serving(files)).await;
     (gateway, address, root)
 }
 
@@ -125,7 +136,7 @@ async fn a_large_file_arrives_whole_at_a_client_that_reads_late() {
 
 #[tokio::test]
 async fn ranges_give_exactly_the_bytes_that_were_asked_for() {
-    let (_gateway, address, _root) = folder(|_| {}).await;
+    let (_gateway, address, _root) = folder_at(before_the_touch(), |_| {}).await;
     let mut client = Client::connect(address).await;
     let whole = bytes(1 << 20);
     for (range, from, to) in [
@@ -347,7 +358,7 @@ async fn a_folder_is_listed_only_when_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_changed_file_is_seen_at_once_and_has_another_tag() {
-    let (_gateway, address, root) = folder(|_| {}).await;
+    let (_gateway, address, root) = folder_at(before_the_touch(), |_| {}).await;
     let mut client = Client::connect(address).await;
     let mut tags = Vec::new();
     for content in ["0123456789", "9876543210", "abcdefghij", "0123456789"] {

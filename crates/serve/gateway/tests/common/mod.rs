@@ -6,9 +6,10 @@ pub mod h2;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_core::{Generation, RouteName, ServiceName, SystemClock};
+use haechi_core::{Clock, Generation, RouteName, ServiceName, SystemClock};
 use haechi_gateway::{Gateway, Options};
 use haechi_route::config::{
     Action, Balance, Endpoints, Filter, GatewayConfig, Listener, Match, PathPattern, Route, Service,
@@ -60,13 +61,12 @@ pub fn route(route: &str, path: Option<PathPattern>, filters: &[Filter]) -> Rout
 
 /// A gateway of one worker, and where it listens.
 pub async fn start(config: GatewayConfig) -> (Gateway, SocketAddr) {
-    let options = Options {
-        config,
-        generation: Generation(1),
-        workers: 1,
-        clock: SystemClock::start(),
-        subscriber: None,
-    };
+    start_at(SystemClock::start(), config).await
+}
+
+/// Starts a gateway with a clock of the test's own.
+pub async fn start_at(clock: Arc<dyn Clock>, config: GatewayConfig) -> (Gateway, SocketAddr) {
+    let options = Options { config, generation: Generation(1), workers: 1, clock, subscriber: None };
     let gateway = Gateway::start(options).await.unwrap();
     let address = gateway.local_addrs()["web"];
     (gateway, address)
