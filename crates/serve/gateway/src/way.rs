@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use haechi_core::{Evidence, Witness};
+use haechi_core::{Evidence, Instant, Witness};
 use haechi_http::{Body, Version, ends_head};
 
 use crate::answer::{Answer, Frame};
@@ -94,7 +94,7 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
     if client.pending.is_empty() {
         worker.buffers.give(std::mem::take(&mut client.pending));
     }
-    arm_for_head(client, worker, begun);
+    arm_for_head(client, worker, begun, worker.recently());
     loop {
         let seen = client.pending.len();
         let mut fresh = 0;
@@ -103,10 +103,6 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
                 Ok(count) => count,
                 Err(received) => return received,
             };
-            if !begun {
-                begun = true;
-                arm_for_head(client, worker, begun);
-            }
         }
         let plan = worker.plan.borrow().clone();
         let now = worker.now();
@@ -145,12 +141,16 @@ async fn receive(client: &mut Client, worker: &Worker) -> Received {
             }
             Prepared::Refused(failure) => return Received::Refused(failure),
         }
+        if !begun {
+            // From its first byte on, a head has less time than a client has to begin one.
+            begun = true;
+            arm_for_head(client, worker, begun, now);
+        }
     }
 }
 
-fn arm_for_head(client: &Client, worker: &Worker, begun: bool) {
+fn arm_for_head(client: &Client, worker: &Worker, begun: bool, now: Instant) {
     let limits = &worker.plan.borrow().config.limits;
-    let now = worker.now();
     let wait = if begun { limits.head_timeout } else { limits.keep_alive };
     let since = if client.served { now + SERVED } else { now };
     client.deadline.set_waiting(now + wait, since);
@@ -171,7 +171,7 @@ async fn read_head(client: &mut Client, worker: &Worker, begun: bool) -> Result<
         }
         // More may be there that the runtime has not heard of yet: closing now would lose a request.
         if !begun && client.conn.has_unread() {
-            arm_for_head(client, worker, begun);
+            arm_for_head(client, worker, begun, worker.now());
             return client.deadline.poll(cx).map(|()| Err(Received::Closed));
         }
         if closing || client.deadline.gave_way() {

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub lines: Lines,
     /// The date at a moment of the monotonic clock, taken at each sweep.
     date: Cell<(Instant, WallTime)>,
+    /// When the clock was last read.
+    read: Cell<Instant>,
     pub deadlines: Rc<Deadlines>,
     /// To tell the registry what was seen.
     pub subscriber: Option<Subscriber>,
@@ -104,6 +106,7 @@ impl Worker {
             files: RefCell::default(),
             lines: Lines::default(),
             date: Cell::new((now, setup.clock.wall())),
+            read: Cell::new(now),
             deadlines: Rc::default(),
             subscriber: setup.subscriber.clone(),
             directory: RefCell::default(),
@@ -134,7 +137,16 @@ impl Worker {
     /// The monotonic time.
     #[inline]
     pub fn now(&self) -> Instant {
-        self.clock.now()
+        let now = self.clock.now();
+        self.read.set(now);
+        now
+    }
+
+    /// The time when the clock was last read, by whomever: by the sweep of the deadlines if by nobody later. It is
+    /// good enough for a deadline, which strikes as late as a sweep anyway, and costs no reading.
+    #[inline]
+    pub fn recently(&self) -> Instant {
+        self.read.get()
     }
 
     /// The clock itself, for what outlives a call.
@@ -159,6 +171,7 @@ impl Worker {
     /// give way to those of other workers.
     fn tick(&self, now: Instant) {
         self.date.set((now, self.clock.wall()));
+        self.read.set(now);
         self.flush_log();
         self.places.help(self);
     }
