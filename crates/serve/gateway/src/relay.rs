@@ -44,7 +44,7 @@ impl Exchange<'_> {
             if upstream.moved(self.request) && !self.pace.is_waiting() {
                 self.arm(self.worker.now(), self.route.timeouts.idle);
             }
-            let flushed = self.poll_flush(cx, answer, splice);
+            let flushed = self.poll_flush(cx, splice);
             let kept = self.client.outbox.left() + splice.as_ref().map_or(0, Splice::held);
             let taken = answer.body_bytes.saturating_sub(kept as u64);
             match flushed {
@@ -78,15 +78,10 @@ impl Exchange<'_> {
     }
 
     /// Ready once the client took everything that the service sent.
-    fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        answer: &Answer,
-        splice: &mut Option<Splice>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, splice: &mut Option<Splice>) -> Poll<io::Result<()>> {
         ready!(self.client.poll_flush(cx, self.worker))?;
         match splice {
-            Some(splice) => splice.poll_drain(&self.client.conn, !answer.done, cx),
+            Some(splice) => splice.poll_drain(&self.client.conn, cx),
             None => Poll::Ready(Ok(())),
         }
     }

@@ -47,6 +47,8 @@ pub(crate) struct Splice {
     pipe: Pipe,
     /// Bytes in the pipe.
     held: usize,
+    /// Whether more of the body waits behind them already.
+    more: bool,
 }
 
 impl Pipes {
@@ -54,7 +56,7 @@ impl Pipes {
     pub fn take(&self, most: usize) -> Option<Splice> {
         let free = self.free.borrow_mut().pop();
         let pipe = free.or_else(|| (self.open.get() < most).then(|| self.open().ok()).flatten())?;
-        Some(Splice { pipe, held: 0 })
+        Some(Splice { pipe, held: 0, more: false })
     }
 
     fn open(&self) -> io::Result<Pipe> {
@@ -82,18 +84,21 @@ impl Splice {
 
     /// Moves bytes of the body, of which `left` are left, into the empty pipe. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, from: &Conn, left: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Conn::Tcp(from) = from else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        let Conn::Tcp(stream) = from else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIPE);
         loop {
-            ready!(from.poll_read_ready(cx))?;
+            ready!(stream.poll_read_ready(cx))?;
             let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-            let moved = attempt(from, Interest::READABLE, || {
-                splice(from, None, &self.pipe.writer, None, most, flags)
+            let moved = attempt(stream, Interest::READABLE, || {
+                splice(stream, None, &self.pipe.writer, None, most, flags)
             });
             match moved {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(count) => {
                     self.held = count;
+                    // Told that more follows, the kernel keeps what doesn't fill a segment, for 200 ms if it must. So
+                    // it is told only of what is there.
+                    self.more = left > count as u64 && from.has_unread();
                     return Poll::Ready(Ok(count));
                 }
                 error @ Err(_) => return Poll::Ready(error),
@@ -101,11 +106,11 @@ impl Splice {
         }
     }
 
-    /// Moves what is in the pipe on. `more` says that more of the body follows.
-    pub fn poll_drain(&mut self, to: &Conn, more: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Moves what is in the pipe on.
+    pub fn poll_drain(&mut self, to: &Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Conn::Tcp(to) = to else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
         let mut flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-        flags.set(SpliceFlags::MORE, more);
+        flags.set(SpliceFlags::MORE, self.more);
         while self.held > 0 {
             ready!(to.poll_write_ready(cx))?;
             let moved = attempt(to, Interest::WRITABLE, || {

@@ -118,7 +118,7 @@ impl Upstream {
                 return self.give_up();
             }
             if let Some(splice) = &mut self.splice
-                && ready!(splice.poll_drain(&self.conn, !request.body_done, cx)).is_err()
+                && ready!(splice.poll_drain(&self.conn, cx)).is_err()
             {
                 return self.give_up();
             }
