@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use haechi_core::units;
+use haechi_route::config::{BadNetwork, Network};
 
 use crate::diagnostic::did_you_mean;
 
@@ -27,6 +28,7 @@ pub(crate) const FORMATS: &[(&str, Check)] = &[
     ("size", |text| unit(units::size(text).map(drop))),
     ("socket-address", |text| listen_address(text).map(drop)),
     ("endpoint-address", |text| endpoint_address(text).map(drop)),
+    ("network", |text| network(text).map(drop)),
     ("host-and-port", |text| host_and_port(text).map(drop)),
     ("host", host),
     ("host-pattern", host_pattern),
@@ -94,6 +96,21 @@ pub(crate) fn endpoint_address(text: &str) -> Result<SocketAddr, Misfit> {
         ));
     }
     Ok(address)
+}
+
+pub(crate) fn network(text: &str) -> Result<Network, Misfit> {
+    text.parse().map_err(|error: BadNetwork| {
+        let help = match &error {
+            BadNetwork::NotFirst { given, network } => {
+                let alone = given.split('/').next().unwrap_or_default();
+                format!("write {network} for the network, or {alone} for this address alone")
+            }
+            BadNetwork::Form(_) | BadNetwork::Bits(_) => {
+                "write an address or a network, for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+            }
+        };
+        misfit(error.to_string(), &help)
+    })
 }
 
 fn socket_address(text: &str, help: &str) -> Result<SocketAddr, Misfit> {

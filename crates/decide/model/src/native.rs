@@ -20,6 +20,9 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
         http2: Some(listener.http2),
         tls: listener.tls.as_ref().map(tls::of_listener),
         redirect_to_https: listener.redirect_to_https,
+        proxy_protocol: listener.proxy_protocol.as_ref().map(|proxy| raw::ProxyProtocol {
+            from: proxy.networks.iter().map(|network| raw::Network(network.to_string())).collect(),
+        }),
     });
     raw::File {
         gateway: Some(raw::Gateway {
@@ -341,6 +344,10 @@ fn service(service: &route::Service) -> raw::Service {
             route::Protocol::Http2 => raw::Protocol::H2,
         }),
         tls: service.tls.as_ref().map(tls::of_service),
+        proxy_protocol: service.proxy_protocol.map(|version| match version {
+            route::ProxyVersion::V1 => raw::ProxyVersion::V1,
+            route::ProxyVersion::V2 => raw::ProxyVersion::V2,
+        }),
         health: None,
     }
 }

@@ -12,6 +12,7 @@ const FORMS: &[(&str, &str)] = &[
     ("size", "a number and one of `B KB KiB MB MiB GB GiB`: `16KiB`"),
     ("socket-address", "an IP address to listen on and a port: `0.0.0.0:8080`, `\"[::1]:8080\"`"),
     ("endpoint-address", "an IP address to connect to and a port: `127.0.0.1:3000`"),
+    ("network", "`192.0.2.7`, `10.0.0.0/8`, `\"2001:db8::/32\"`"),
     ("host-and-port", "`backend.example:80`"),
     ("host-pattern", "`shop.example`, or `\"*.shop.example\"` (in quotes, as YAML's `*` is an alias)"),
     ("path-pattern", "`/hello` exactly, `/hello/**` and all below, `/users/*/orders`"),

@@ -3,6 +3,7 @@
 //! `haechi-model` lowers the YAML file into these, `haechi-zuul` lowers Zuul's properties into these, and
 //! the gateway runs them. A reload is the difference between two [`GatewayConfig`]s.
 
+mod proxy;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ pub use haechi_content::{Coding, Compress};
 use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
+pub use proxy::{BadNetwork, Network, ProxyFrom, ProxyVersion};
 pub use tls::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
 
 /// Everything the gateway does, at one generation.
@@ -44,6 +46,15 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Answers every request with a redirect to https on this port.
     pub redirect_to_https: Option<u16>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Option<ProxyFrom>,
+}
+
+impl Listener {
+    /// Plain HTTP at an address, and HTTP/2 for clients that know it beforehand.
+    pub const fn plain(listen: SocketAddr) -> Self {
+        Self { listen, http2: true, tls: None, redirect_to_https: None, proxy_protocol: None }
+    }
 }
 
 /// A route: what it matches, what is changed, where it goes.
@@ -226,6 +237,8 @@ pub struct Service {
     pub protocol: Protocol,
     /// Spoken to over TLS.
     pub tls: Option<ServiceTls>,
+    /// Told by the PROXY protocol who asks. A connection then carries one client's request and no other's.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// What a service speaks.

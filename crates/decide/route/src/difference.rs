@@ -9,7 +9,7 @@ use haechi_core::units::show_duration;
 
 use crate::config::{
     AccessLog, Action, Balance, Compress, Endpoints, Files, Filter, GatewayConfig, Limits, LogFormat,
-    Protocol, Redirect, RedirectPath, Respond, Route, Service, Symlinks,
+    Protocol, ProxyFrom, ProxyVersion, Redirect, RedirectPath, Respond, Route, Service, Symlinks,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -72,6 +72,7 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
                 ("http2", http2),
                 ("tls", tls),
                 ("redirect-to-https", redirect),
+                ("proxy-protocol", proxy_words(listener.proxy_protocol.as_ref())),
             ];
             (format!("listener {name}"), fields)
         };
@@ -170,7 +171,8 @@ fn of_route(route: &Route) -> Fields {
 }
 
 fn of_service(service: &Service) -> Fields {
-    let Service { endpoints, balance, ejection, retry_budget, connections, protocol, tls } = service;
+    let Service { endpoints, balance, ejection, retry_budget, connections, protocol, tls, proxy_protocol } =
+        service;
     vec![
         ("endpoints", endpoints_words(endpoints)),
         ("balance", balance_words(*balance).to_owned()),
@@ -188,7 +190,25 @@ fn of_service(service: &Service) -> Fields {
         ("connections.in-flight", connections.in_flight.to_string()),
         ("protocol", protocol_words(*protocol).to_owned()),
         ("tls", tls.as_ref().map_or_else(|| "none".to_owned(), tls_words::of_service)),
+        (
+            "proxy-protocol",
+            match proxy_protocol {
+                None => "none",
+                Some(ProxyVersion::V1) => "v1",
+                Some(ProxyVersion::V2) => "v2",
+            }
+            .to_owned(),
+        ),
     ]
+}
+
+/// Whose connections begin with a header.
+fn proxy_words(proxy: Option<&ProxyFrom>) -> String {
+    match proxy {
+        None => "none".to_owned(),
+        Some(from) if from.networks.is_empty() => "from everybody".to_owned(),
+        Some(from) => format!("from {}", listed(from.networks.iter().map(ToString::to_string))),
+    }
 }
 
 fn of_access_log(log: &AccessLog) -> Fields {

@@ -28,6 +28,7 @@ fn service(weights: &[u16]) -> Service {
         connections: Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
         tls: None,
+        proxy_protocol: None,
     }
 }
 
@@ -37,15 +38,7 @@ fn to(service: &str, route: Route) -> Route {
 
 fn config() -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config.listeners.insert(
-        "web".to_owned(),
-        Listener {
-            listen: "127.0.0.1:8080".parse().unwrap(),
-            http2: true,
-            tls: None,
-            redirect_to_https: None,
-        },
-    );
+    config.listeners.insert("web".to_owned(), Listener::plain("127.0.0.1:8080".parse().unwrap()));
     config.routes = vec![to("app", route("hello", "/hello/**")), to("app", route("all", "/**"))];
     config.services.insert(name("app"), service(&[100]));
     config

@@ -23,6 +23,7 @@ pub(crate) fn of_endpoints(endpoints: Endpoints) -> Service {
         connections: Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
         tls: None,
+        proxy_protocol: None,
     }
 }
 

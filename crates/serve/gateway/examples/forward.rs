@@ -23,8 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<Vec<_>, std::net::AddrParseError>>()?;
     let name = ServiceName::new("app")?;
     let config = GatewayConfig {
-        listeners: [("web".to_owned(), Listener { listen, http2: true, tls: None, redirect_to_https: None })]
-            .into(),
+        listeners: [("web".to_owned(), Listener::plain(listen))].into(),
         services: [(
             name.clone(),
             Service {
@@ -35,6 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 connections: Connections::default(),
                 protocol: haechi_route::config::Protocol::default(),
                 tls: None,
+                proxy_protocol: None,
             },
         )]
         .into(),

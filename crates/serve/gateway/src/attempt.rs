@@ -13,6 +13,7 @@ use crate::endpoint::Life;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::hsts;
+use crate::introduce;
 use crate::retry::{Failed, Reached};
 use crate::service::{Picked, Service};
 use crate::upstream::Upstream;
@@ -97,7 +98,8 @@ impl Exchange<'_> {
     }
 
     async fn open(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Conn, Failure> {
-        let mut connecting = pin!(service.dial(&picked.endpoint));
+        let header = service.config.proxy_protocol.map(|version| introduce::header(version, self.client));
+        let mut connecting = pin!(service.dial(&picked.endpoint, header.as_deref()));
         poll_fn(|cx| {
             if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
                 return Poll::Ready(result);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use haechi_route::config::Endpoints;
 use haechi_tls::{ConnectError, ServerName};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -14,13 +15,19 @@ use crate::failure::Failure;
 use crate::service::Service;
 
 impl Service {
-    /// Connects to an endpoint, over TLS where the service wants that. The caller bounds the time.
-    pub async fn dial(&self, endpoint: &Endpoint) -> Result<Conn, Failure> {
-        let stream = TcpStream::connect(endpoint.address).await.map_err(|error| match error.kind() {
+    /// Connects to an endpoint, over TLS where the service wants that. A header of the PROXY protocol goes before
+    /// anything else. The caller bounds the time.
+    pub async fn dial(&self, endpoint: &Endpoint, header: Option<&[u8]>) -> Result<Conn, Failure> {
+        let mut stream = TcpStream::connect(endpoint.address).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => Failure::Refused,
             io::ErrorKind::TimedOut => Failure::ConnectTimeout,
             _ => Failure::Unreachable,
         })?;
+        if let Some(header) = header {
+            // A new socket takes so few bytes at once. They are no part of a request: whoever got these alone has
+            // not seen one.
+            stream.write_all(header).await.map_err(|_| Failure::Unreachable)?;
+        }
         let Some(tls) = &self.tls else {
             return Conn::tcp(stream).map_err(|_| Failure::Unreachable);
         };

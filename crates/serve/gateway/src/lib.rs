@@ -18,6 +18,7 @@ mod gateway;
 mod grpc;
 mod h2;
 mod hsts;
+mod introduce;
 mod listeners;
 mod metrics;
 mod outbox;

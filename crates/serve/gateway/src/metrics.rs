@@ -255,7 +255,11 @@ fn render_workers(out: &mut String, boards: &[&Board]) {
     head(out, "haechi_refused_total", "counter", "Requests refused before a route was known.");
     let mut refused = [0; 5];
     let mut limits: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut headers: BTreeMap<&str, u64> = BTreeMap::new();
     for board in boards {
+        for (result, count) in board.worker.proxy_headers.each() {
+            *headers.entry(result).or_default() += count;
+        }
         add_classes(&mut refused, &board.worker.refused);
         for (limit, count) in board.worker.limits.each() {
             *limits.entry(limit).or_default() += count;
@@ -263,6 +267,15 @@ fn render_workers(out: &mut String, boards: &[&Board]) {
     }
     for (class, count) in CLASSES.iter().zip(refused) {
         line(out, "haechi_refused_total", &format!("code=\"{class}\""), count);
+    }
+    head(
+        out,
+        "haechi_proxy_headers_total",
+        "counter",
+        "Connections that had to begin with a header of the PROXY protocol, by what came.",
+    );
+    for (result, count) in headers {
+        line(out, "haechi_proxy_headers_total", &format!("result=\"{result}\""), count);
     }
     head(out, "haechi_limit_strikes_total", "counter", "How often each limit struck.");
     for (limit, count) in limits {

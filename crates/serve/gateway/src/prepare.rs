@@ -12,6 +12,7 @@ use haechi_core::Instant;
 use haechi_http::{
     BadRequest, Body, Field, HeadSlots, RequestFraming, RequestHead, Version, write_chunk, write_last_chunk,
 };
+use haechi_net::proxy_protocol::Addresses;
 use haechi_route::config::{Asked, Compress, Files, Redirect, RedirectPath, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use haechi_tls::Session;
@@ -45,6 +46,9 @@ pub(crate) struct ClientFacts {
     pub redirect_to_https: Option<u16>,
     /// The line with which its answers promise TLS for the future.
     pub hsts: Option<Box<str>>,
+    /// Between whom the connection is, where its socket doesn't say it: it came through a proxy that does, or the
+    /// socket carries many requests.
+    pub addresses: Option<Box<Addresses>>,
 }
 
 /// A request as it goes to the service.

@@ -45,11 +45,15 @@ pub(crate) struct Picked<'s> {
 impl Service {
     pub fn new(
         name: ServiceName,
-        config: config::Service,
+        mut config: config::Service,
         tls: Option<Arc<ClientTls>>,
         stats: Arc<ServiceStats>,
         now: Instant,
     ) -> Self {
+        if config.proxy_protocol.is_some() {
+            // A connection says who asks for as long as it lives; another client's request must not go there.
+            config.connections.idle_per_endpoint = 0;
+        }
         Self {
             picker: Rc::new(RefCell::new(Picker::new(config.balance, config.ejection.clone()))),
             budget: Rc::new(RefCell::new(RetryBudget::new(config.retry_budget.clone(), now))),
@@ -64,14 +68,15 @@ impl Service {
     /// Takes over what the service that this one replaces knew: its endpoints with their connections, and the
     /// tokens of its budget.
     pub fn inherit(&mut self, old: &Self, now: Instant) {
-        if self.config.tls == old.config.tls {
+        if self.config.tls == old.config.tls && self.config.proxy_protocol == old.config.proxy_protocol {
             self.endpoints = old.endpoints.clone();
             for endpoint in self.endpoints.borrow().iter() {
                 // The new configuration may have readmitted it.
                 endpoint.closed.set(false);
             }
         } else {
-            // Connections that were verified otherwise, or not at all, carry no request of the new one.
+            // Connections that were verified otherwise or not at all, or begin otherwise, carry no request of the
+            // new one.
             for endpoint in old.endpoints.borrow().iter() {
                 endpoint.close(&old.stats);
             }

@@ -201,8 +201,40 @@ limits! {
     interim_answers,
     /// TLS handshakes turned away because of `limits.handshakes`.
     handshakes,
-    /// TLS handshakes that were not done within `limits.handshake_timeout`.
+    /// Headers of the PROXY protocol that said to be longer than is taken.
+    proxy_header,
+    /// TLS handshakes that were not done, and headers of the PROXY protocol that were not there, within `limits.handshake_timeout`.
     handshake_timeout,
+}
+
+/// Connections by their header of the PROXY protocol, on listeners that expect one.
+#[derive(Debug, Default)]
+pub(crate) struct ProxyHeaderStats {
+    pub proxied: Counter,
+    pub unknown: Counter,
+    pub local: Counter,
+    pub absent: Counter,
+    pub malformed: Counter,
+    pub late: Counter,
+    pub closed: Counter,
+}
+
+impl ProxyHeaderStats {
+    /// Each result's name and count.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { proxied, unknown, local, absent, malformed, late, closed } = self;
+        [
+            ("proxied", proxied),
+            ("unknown", unknown),
+            ("local", local),
+            ("absent", absent),
+            ("malformed", malformed),
+            ("late", late),
+            ("closed", closed),
+        ]
+        .into_iter()
+        .map(|(name, counter)| (name, counter.get()))
+    }
 }
 
 /// Counts of one worker that belong to no route or service.
@@ -212,6 +244,7 @@ pub(crate) struct WorkerStats {
     pub connections: Counter,
     pub limits: LimitStats,
     pub tls: TlsStats,
+    pub proxy_headers: ProxyHeaderStats,
     /// Requests refused before a route was known, by class of status.
     pub refused: [Counter; 5],
     pub access_log_dropped: Counter,

@@ -38,7 +38,7 @@ async fn every_case_passes_over_tls() {
     let certificate = ca.write("a.pem", &["127.0.0.1"], 1);
     let mut config = config(&[service.address]);
     let listen = ([127, 0, 0, 1], 0).into();
-    let listener = Listener { listen, http2: true, tls: Some(tls(&[&certificate])), redirect_to_https: None };
+    let listener = Listener { tls: Some(tls(&[&certificate])), ..Listener::plain(listen) };
     config.listeners.insert("web".into(), listener);
     let (_gateway, address) = start(config).await;
     let said = h2spec(address, &["-t", "-k"]).await;

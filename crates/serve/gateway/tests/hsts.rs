@@ -32,8 +32,7 @@ async fn every_answer_over_tls_has_it_once_and_no_other_one_has_it() {
 
     let mut config = config(&[service.address]);
     let hsts = Hsts { max_age: Duration::from_secs(60), include_subdomains: true, preload: false };
-    let mut listener =
-        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None };
+    let mut listener = Listener::plain(([127, 0, 0, 1], 0).into());
     config.listeners.insert("plain".into(), listener.clone());
     listener.tls = Some(Tls { hsts: Some(hsts), ..tls(&[&file]) });
     config.listeners.insert("web".into(), listener);

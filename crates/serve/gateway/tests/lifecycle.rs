@@ -70,10 +70,7 @@ async fn a_listener_comes_and_goes_and_the_others_are_not_touched() {
     let (gateway, address) = start(config.clone()).await;
     let mut kept = Client::connect(address).await;
     kept.get("/").await;
-    config.listeners.insert(
-        "second".into(),
-        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None },
-    );
+    config.listeners.insert("second".into(), Listener::plain(([127, 0, 0, 1], 0).into()));
     gateway.apply(config.clone(), Generation(2)).await.unwrap();
     let second = gateway.local_addrs()["second"];
     let mut on_second = Client::connect(second).await;
@@ -95,10 +92,7 @@ async fn a_configuration_that_cannot_be_had_changes_nothing() {
     let service = Service::text("hi").await;
     let mut config = config(&[service.address]);
     let (gateway, address) = start(config.clone()).await;
-    config.listeners.insert(
-        "taken".into(),
-        Listener { listen: service.address, http2: true, tls: None, redirect_to_https: None },
-    );
+    config.listeners.insert("taken".into(), Listener::plain(service.address));
     config.routes.clear();
     let refused = gateway.apply(config.clone(), Generation(2)).await.unwrap_err();
     assert!(matches!(refused, ApplyError::Listen { ref name, .. } if name == "taken"), "{refused}");

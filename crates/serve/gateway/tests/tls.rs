@@ -13,8 +13,7 @@ use tokio::io::AsyncReadExt;
 
 fn secure(service: &Service, tls: Tls) -> GatewayConfig {
     let mut config = config(&[service.address]);
-    let listener =
-        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: Some(tls), redirect_to_https: None };
+    let listener = Listener { tls: Some(tls), ..Listener::plain(([127, 0, 0, 1], 0).into()) };
     config.listeners.insert("web".into(), listener);
     config
 }
@@ -142,10 +141,7 @@ async fn plain_http_to_tls_and_tls_to_plain_http_are_told() {
     let (ca, service) = (Ca::new("ca"), Service::text("hi").await);
     let a = ca.write("a.pem", &["a.example"], 1);
     let mut config = secure(&service, tls(&[&a]));
-    config.listeners.insert(
-        "plain".into(),
-        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None },
-    );
+    config.listeners.insert("plain".into(), Listener::plain(([127, 0, 0, 1], 0).into()));
     let (gateway, address) = start(config).await;
     let mut plain = Client::connect(address).await;
     let answer = plain.get("/").await;

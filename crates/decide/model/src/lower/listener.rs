@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use haechi_route::config::Listener;
+use haechi_route::config::{Listener, ProxyFrom};
 
 use super::{At, Lower};
 use crate::diagnostic::Diagnostic;
@@ -52,7 +52,20 @@ impl Lower<'_> {
             http2: raw.http2.unwrap_or(true),
             tls,
             redirect_to_https: raw.redirect_to_https,
+            proxy_protocol: raw
+                .proxy_protocol
+                .as_ref()
+                .map(|proxy| self.proxy_from(proxy, listen, at.key("proxy-protocol"))),
         })
+    }
+
+    fn proxy_from(&mut self, raw: &raw::ProxyProtocol, listen: SocketAddr, at: At<'_>) -> ProxyFrom {
+        if raw.from.is_empty() && !listen.ip().is_loopback() {
+            let message = "whoever reaches this port can claim any address";
+            let help = "name the proxies: `proxy-protocol: { from: [10.0.0.0/8] }`";
+            self.report(Diagnostic::warning("unsafe", at.span(), message).help(help));
+        }
+        ProxyFrom { networks: raw.from.iter().filter_map(|from| format::network(&from.0).ok()).collect() }
     }
 
     /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.

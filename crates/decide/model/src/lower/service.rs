@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use haechi_core::ServiceName;
 use haechi_route::config::{
-    Balance, Connections, Ejection, Endpoints, Listener, Protocol, RetryBudget, Service, StaticEndpoint,
+    Balance, Connections, Ejection, Endpoints, Listener, Protocol, ProxyVersion, RetryBudget, Service,
+    StaticEndpoint,
 };
 
 use super::{At, Lower};
@@ -56,6 +57,13 @@ impl Lower<'_> {
                 diagnostic.help("endpoints are still left out on what requests show: see `ejection`"),
             );
         }
+        if raw.proxy_protocol.is_some() && raw.protocol == Some(raw::Protocol::H2) {
+            let message = "connections of HTTP/2 are shared, so one header can't say who asks";
+            let diagnostic = Diagnostic::error("contradiction", at.key("proxy-protocol").span(), message);
+            self.report(
+                diagnostic.help("remove `proxy-protocol` (X-Forwarded-For says it), or `protocol: h2`"),
+            );
+        }
         Some(Service {
             endpoints: endpoints?,
             balance: match raw.balance.unwrap_or_default() {
@@ -72,6 +80,10 @@ impl Lower<'_> {
                 raw::Protocol::H2 => Protocol::Http2,
             },
             tls: raw.tls.as_ref().map(|tls| self.service_tls(tls, at.key("tls"))),
+            proxy_protocol: raw.proxy_protocol.map(|version| match version {
+                raw::ProxyVersion::V1 => ProxyVersion::V1,
+                raw::ProxyVersion::V2 => ProxyVersion::V2,
+            }),
         })
     }
 

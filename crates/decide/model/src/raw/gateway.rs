@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, Duration, FilePath, HttpUrl, Name, Route, Size, SocketAddress, Tls};
+use super::{Auth, Duration, FilePath, HttpUrl, Name, Network, Route, Size, SocketAddress, Tls};
 
 /// The gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,20 @@ pub struct Listener {
     /// Answers every request with a redirect (308) to https on this port, `443` as a rule. Routes are not looked at.
     #[schemars(range(min = 1, max = 65_535))]
     pub redirect_to_https: Option<u16>,
+    /// Takes connections from a proxy that says in a header of the PROXY protocol (version 1 or 2) for whom they are.
+    /// A connection whose header is absent or malformed is closed.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Whose connections begin with a header of the PROXY protocol. What it says is believed: the client's address for
+/// `X-Forwarded-For`, the access log and `limits.connections-per-address`, the port for `X-Forwarded-Port`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// The proxies' own addresses or networks. Connections from elsewhere have no header and are served without.
+    /// Left out, every connection must have one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Network>,
 }
 
 /// Routes from elsewhere.
@@ -165,7 +179,7 @@ pub struct Limits {
     /// TLS handshakes under way, for each worker. Clients beyond that are turned away.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
     pub handshakes: Option<u32>,
-    /// For a TLS handshake to be done.
+    /// For a TLS handshake to be done; for a header of the PROXY protocol to arrive.
     #[schemars(extend("default" = "10s"))]
     pub handshake_timeout: Option<Duration>,
 }

@@ -22,19 +22,19 @@ pub use config::{
     ConfigServer, ConfigSource, Encrypt, Git, GitRepository, GitRepositoryEntry, KeyStore, KeyStoreType,
     Native, Rsa, RsaAlgorithm,
 };
-pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ZuulImport};
+pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ProxyProtocol, ZuulImport};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
     Compress, Encoding, Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route,
     Scheme, Symlinks, Timeouts, ValueCondition, ValueMatch,
 };
 pub use service::{
-    Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, Protocol, RetryBudget,
-    Service, WeightedEndpoint,
+    Balance, Connections, Ejection, Endpoint, EndpointSource, Endpoints, Health, Protocol, ProxyVersion,
+    RetryBudget, Service, WeightedEndpoint,
 };
 pub use text::{
     ConfigUrl, Duration, EndpointAddress, ExpectationLine, FilePath, HexText, Host, HostAndPort, HostPattern,
-    HttpUrl, Method, Name, PathPattern, PathText, Secret, Size, SocketAddress,
+    HttpUrl, Method, Name, Network, PathPattern, PathText, Secret, Size, SocketAddress,
 };
 pub use tls::{
     Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, Hsts, ServiceTls, Tls,

@@ -26,6 +26,9 @@ pub struct Service {
     pub protocol: Option<Protocol>,
     /// Speaks TLS to its endpoints.
     pub tls: Option<ServiceTls>,
+    /// Tells its endpoints in a header of the PROXY protocol who asks. A connection then carries one request and is
+    /// closed: another client's would come under the wrong address. Not with `protocol: h2`.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Asks every endpoint whether it is well. This version doesn't do it yet and says so.
     pub health: Option<Health>,
 }
@@ -95,6 +98,16 @@ pub enum Protocol {
     Http1,
     /// HTTP/2, which gRPC needs; in the clear without asking (prior knowledge).
     H2,
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// When an endpoint is left out for a while.

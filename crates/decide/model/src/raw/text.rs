@@ -49,6 +49,10 @@ text_type!(
     EndpointAddress, "endpoint-address"
 );
 text_type!(
+    /// An IP address, or a network: `192.0.2.7`, `10.0.0.0/8`.
+    Network, "network"
+);
+text_type!(
     /// A host name and a port: `backend.example:80`.
     HostAndPort, "host-and-port"
 );

@@ -23,6 +23,7 @@ use super::meter::{Flood, Meter, Metered};
 use super::websocket::Handshake;
 use crate::client::Client;
 use crate::conn::Conn;
+use crate::introduce::addresses;
 use crate::outbox::Outbox;
 use crate::prepare::ClientFacts;
 use crate::way;
@@ -101,6 +102,8 @@ pub(crate) async fn serve(
 ) {
     let limits = worker.plan.borrow().config.limits.clone();
     let meter = Meter::new(limits.http2_control_frames, limits.http2_resets, PREFACE.len(), worker.now());
+    // Streams have no socket that could be asked later.
+    let between = addresses(&facts, &conn).map(Box::new);
     let metered = Metered::new(conn, early, meter.clone(), worker.clock());
     let now = worker.now();
     deadline.set_waiting(now + limits.head_timeout, now);
@@ -126,7 +129,8 @@ pub(crate) async fn serve(
     });
     let Some(connection) = opened.await else { return };
     session.rest();
-    let facts = Rc::new(ClientFacts { http2: true, ..ClientFacts::clone(&facts) });
+    let facts = ClientFacts { http2: true, addresses: between, ..ClientFacts::clone(&facts) };
+    let facts = Rc::new(facts);
     let mut serving = Serving { connection, session, facts, leaving: false, sent_away: false };
     poll_fn(|cx| serving.poll(cx)).await;
 }

@@ -1,7 +1,7 @@
 //! Accepting connections.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
+use super::proxy_header::{asks, take_header};
 use super::{Deadline, Worker};
 use crate::client::Client;
 use crate::conn::Conn;
@@ -55,17 +56,11 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
                     tokio::time::sleep(PAUSE).await;
                 }
                 let ip = peer.ip().to_canonical();
-                let Some(place) = worker.places.take(&worker, ip) else { continue };
-                let facts = ClientFacts {
-                    ip: ip.to_string(),
-                    port: port.to_string(),
-                    scheme: "http",
-                    http2: false,
-                    tls: None,
-                    redirect_to_https: None,
-                    hsts: None,
-                };
-                start(stream, facts, place, &name);
+                if is_proxy(&worker, &name, ip) {
+                    start_proxied(stream, peer, port, &worker, &name);
+                } else if let Some(place) = worker.places.take(&worker, ip) {
+                    start(stream, facts(ip, port), place, &name);
+                }
             }
             // The connection was gone before it was taken.
             Err(error) if is_of_one_connection(&error) => {}
@@ -93,6 +88,44 @@ fn accept_waiting(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketA
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+/// What is known of a client before it said anything.
+fn facts(ip: IpAddr, port: u16) -> ClientFacts {
+    ClientFacts {
+        ip: ip.to_string(),
+        port: port.to_string(),
+        scheme: "http",
+        http2: false,
+        tls: None,
+        redirect_to_https: None,
+        hsts: None,
+        addresses: None,
+    }
+}
+
+/// Whether connections from this address to this listener begin with a header of the PROXY protocol.
+fn is_proxy(worker: &Worker, listener: &str, ip: IpAddr) -> bool {
+    let plan = worker.plan.borrow();
+    let config = plan.config.listeners.get(listener);
+    config.and_then(|config| config.proxy_protocol.as_ref()).is_some_and(|from| from.expects(ip))
+}
+
+/// Begins with the header of a proxy, then goes on as for the client that it names.
+fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Worker>, listener: &str) {
+    let mut place = worker.places.take_uncounted(worker);
+    let (worker, listener) = (worker.clone(), listener.to_owned());
+    let deadline = waiting(&worker);
+    tokio::task::spawn_local(async move {
+        let Some(said) = take_header(&stream, peer, &deadline, &worker).await else { return };
+        let addresses = asks(said);
+        let ip = addresses.map_or(peer.ip(), |of| of.source.ip()).to_canonical();
+        if place.count_for(ip) {
+            let port = addresses.map_or(port, |of| of.destination.port());
+            let facts = ClientFacts { addresses: addresses.map(Box::new), ..facts(ip, port) };
+            start(stream, facts, place, &listener);
+        }
+    });
 }
 
 fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str) {

@@ -5,6 +5,7 @@ mod buffers;
 mod deadline;
 mod handshake;
 mod places;
+mod proxy_header;
 mod run;
 
 use std::cell::{Cell, RefCell};

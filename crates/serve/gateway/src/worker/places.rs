@@ -28,6 +28,9 @@ pub(crate) struct Places {
     most: usize,
 }
 
+/// A network has as many connections as it may.
+struct TooMany;
+
 /// A connection's place.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -60,6 +63,14 @@ impl Places {
 
     /// Takes a place for a connection from `address`. Nothing when its network has as many as it may.
     pub fn take(&self, worker: &Rc<Worker>, address: IpAddr) -> Option<Place> {
+        let network = self.count(worker, address).ok()?;
+        let mut place = self.take_uncounted(worker);
+        place.network = network;
+        Some(place)
+    }
+
+    /// Counts a connection for the network of its address, which is named when there is a bound.
+    fn count(&self, worker: &Worker, address: IpAddr) -> Result<Option<IpAddr>, TooMany> {
         let bound = worker.plan.borrow().config.limits.connections_per_address;
         let network = (bound > 0).then(|| network(address));
         if let Some(network) = network {
@@ -67,15 +78,20 @@ impl Places {
             let count = counts.entry(network).or_default();
             if *count >= bound {
                 worker.stats.limits.connections_per_address.one();
-                return None;
+                return Err(TooMany);
             }
             *count += 1;
         }
+        Ok(network)
+    }
+
+    /// Takes a place for a connection of which it is not known yet whose it is.
+    pub fn take_uncounted(&self, worker: &Rc<Worker>) -> Place {
         self.taken.fetch_add(1, Ordering::Relaxed);
         worker.open.set(worker.open.get() + 1);
         worker.stats.accepted.one();
         worker.stats.connections.one();
-        Some(Place { worker: worker.clone(), network })
+        Place { worker: worker.clone(), network: None }
     }
 
     /// Whether there is a place, or one is about to be: connections of this worker that wait for their client
@@ -97,6 +113,17 @@ impl Places {
         if self.wanted.load(Ordering::Relaxed) > 0 && give_way(worker) > 0 {
             self.wanted.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+impl Place {
+    /// Counts the connection for its client's address, once that is known. False when there are too many from there.
+    pub fn count_for(&mut self, address: IpAddr) -> bool {
+        match self.worker.places.count(&self.worker, address) {
+            Ok(network) => self.network = network,
+            Err(TooMany) => return false,
+        }
+        true
     }
 }
 

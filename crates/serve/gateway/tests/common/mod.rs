@@ -19,10 +19,7 @@ use haechi_route::config::{
 /// One listener on port 0, one route for everything to a service of these endpoints.
 pub fn config(endpoints: &[SocketAddr]) -> GatewayConfig {
     let mut config = GatewayConfig::default();
-    config.listeners.insert(
-        "web".into(),
-        Listener { listen: ([127, 0, 0, 1], 0).into(), http2: true, tls: None, redirect_to_https: None },
-    );
+    config.listeners.insert("web".into(), Listener::plain(([127, 0, 0, 1], 0).into()));
     config.services.insert(name("app"), service(endpoints));
     config.routes.push(route("all", None, &[]));
     config
@@ -43,6 +40,7 @@ pub fn service(endpoints: &[SocketAddr]) -> Service {
         connections: haechi_route::config::Connections::default(),
         protocol: haechi_route::config::Protocol::default(),
         tls: None,
+        proxy_protocol: None,
     }
 }
 
