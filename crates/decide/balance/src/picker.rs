@@ -55,6 +55,10 @@ pub struct Picker {
     ready: Vec<u32>,
     /// Slots of weight above 0 that aren't.
     ejected: Vec<u32>,
+    /// Whether all of these have one weight.
+    alike: bool,
+    /// The slot whose turn was last, where all have one weight.
+    last: Option<u32>,
     panics: u64,
 }
 
@@ -62,7 +66,7 @@ impl Picker {
     /// A picker without endpoints.
     pub fn new(balance: Balance, ejection: Ejection) -> Self {
         let (slots, ready, ejected) = (Vec::new(), Vec::new(), Vec::new());
-        Self { balance, ejection, slots, ready, ejected, panics: 0 }
+        Self { balance, ejection, slots, ready, ejected, alike: true, last: None, panics: 0 }
     }
 
     /// Takes a new configuration; endpoints and what is known of them stay.
@@ -145,6 +149,7 @@ impl Picker {
         let slot = match self.balance {
             Balance::P2c => policy::p2c(&self.slots, &among, now, rng),
             Balance::Random => policy::random(&self.slots, &among, rng),
+            Balance::RoundRobin if self.alike => policy::turns(&self.slots, &among, &mut self.last),
             Balance::RoundRobin => policy::round_robin(&mut self.slots, &among),
         }?;
         self.panics += u64::from(kind == PickKind::Panic);
@@ -276,7 +281,8 @@ impl Picker {
         change
     }
 
-    /// Puts each slot into the list that fits its state. The lists never need more room than there are slots.
+    /// Puts each slot into the list that fits its state, in order. The lists never need more room than there are
+    /// slots.
     fn sort_out(&mut self) {
         self.ready.clear();
         self.ejected.clear();
@@ -290,6 +296,10 @@ impl Picker {
                 None => {}
             }
         }
+        let listed = self.slots.iter().filter_map(|slot| slot.endpoint.as_ref()).map(|endpoint| endpoint.weight);
+        let mut weights = listed.filter(|weight| *weight > 0);
+        let first = weights.next();
+        self.alike = weights.all(|weight| Some(weight) == first);
     }
 
     fn mean_latency(&self, now: Instant) -> Duration {

@@ -1,5 +1,5 @@
-//! The three ways to choose among endpoints. Each gets the slots of the candidates, all of weight above 0,
-//! and skips the excluded ones.
+//! The three ways to choose among endpoints. Each gets the slots of the candidates, in order and all of weight
+//! above 0, and skips the excluded ones.
 
 use std::cmp::Ordering;
 
@@ -80,6 +80,15 @@ pub(crate) fn random(slots: &[Slot], among: &Candidates<'_>, rng: &mut Rng) -> O
         left -= weight;
     }
     None
+}
+
+/// Round robin among endpoints of one weight: the next allowed one behind `last`. It serves the same order as
+/// [`round_robin`] and doesn't look at every endpoint for each request, of which there may be thousands.
+pub(crate) fn turns(slots: &[Slot], among: &Candidates<'_>, last: &mut Option<u32>) -> Option<u32> {
+    let next = last.map_or(0, |last| among.list.partition_point(|slot| *slot <= last));
+    let (place, _) = among.from(slots, next, None)?;
+    *last = Some(among.list[place]);
+    *last
 }
 
 /// Smooth weighted round robin, as in nginx: everyone's turn grows by its weight, the greatest goes and pays

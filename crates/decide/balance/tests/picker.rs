@@ -60,6 +60,23 @@ fn round_robin_interleaves_by_weight() {
 }
 
 #[test]
+fn round_robin_of_one_weight_goes_around_past_who_is_tried_ejected_or_gone() {
+    let (mut picker, mut rng) = picker(Balance::RoundRobin, &[100; 4]);
+    let next = |picker: &mut Picker, rng: &mut Rng, tried: &[_]| {
+        picker.pick(at(0), rng, tried).unwrap().address.port() - 8000
+    };
+    let round: Vec<u16> = (0..5).map(|_| next(&mut picker, &mut rng, &[])).collect();
+    assert_eq!(round, [0, 1, 2, 3, 0]);
+    let tried = picker.pick(at(0), &mut rng, &[]).unwrap();
+    assert_eq!(tried.address, address(1));
+    assert_eq!([(); 4].map(|()| next(&mut picker, &mut rng, &[tried.key])), [2, 3, 0, 2]);
+    picker.witnessed(address(0), at(0), Witness::Refused);
+    assert_eq!([(); 4].map(|()| next(&mut picker, &mut rng, &[])), [3, 1, 2, 3]);
+    picker.update(&specs(&[100; 3]), at(0));
+    assert_eq!([(); 3].map(|()| next(&mut picker, &mut rng, &[])), [1, 2, 1]);
+}
+
+#[test]
 fn random_and_p2c_follow_the_weights_when_loads_are_alike() {
     for balance in [Balance::Random, Balance::P2c] {
         let (mut picker, mut rng) = picker(balance, &[100, 50]);
