@@ -296,7 +296,8 @@ impl Picker {
                 None => {}
             }
         }
-        let listed = self.slots.iter().filter_map(|slot| slot.endpoint.as_ref()).map(|endpoint| endpoint.weight);
+        let listed =
+            self.slots.iter().filter_map(|slot| slot.endpoint.as_ref()).map(|endpoint| endpoint.weight);
         let mut weights = listed.filter(|weight| *weight > 0);
         let first = weights.next();
         self.alike = weights.all(|weight| Some(weight) == first);
