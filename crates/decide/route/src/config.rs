@@ -244,7 +244,7 @@ pub struct Service {
 /// What a service speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// Over TLS what the service prefers, in the clear HTTP/1.1.
+    /// HTTP/1.1, over TLS too: every service speaks it, and it carries every upgrade.
     #[default]
     Auto,
     /// HTTP/1.1.

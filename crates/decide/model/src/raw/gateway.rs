@@ -9,7 +9,8 @@ use super::{Auth, Duration, FilePath, HttpUrl, Name, Network, Route, Size, Socke
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gateway {
-    /// Threads that serve, each with connections and turns of its own. One per core without it.
+    /// Threads that serve, each with connections and turns of its own. One per core without it. Another number takes
+    /// effect with the next start or binary upgrade: connections stay with the thread that accepted them.
     #[schemars(range(min = 1, max = 256))]
     pub workers: Option<u16>,
     /// Where it accepts requests.

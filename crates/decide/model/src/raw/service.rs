@@ -91,7 +91,7 @@ pub enum Balance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Over TLS what the service prefers, in the clear HTTP/1.1.
+    /// HTTP/1.1, over TLS too: every service speaks it, and it carries every upgrade.
     #[default]
     Auto,
     /// HTTP/1.1.
