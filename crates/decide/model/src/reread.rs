@@ -23,6 +23,7 @@ use haechi_route::RouteTable;
 use haechi_route::config::Route;
 use haechi_yaml::{Limits, Node, Stream};
 
+use crate::lower::acme::nameless;
 use crate::lower::expect::holds;
 use crate::lower::gateway::unused;
 use crate::lowered::Lowered;
@@ -212,7 +213,8 @@ impl Assembled {
         let Some(gateway) = &self.lowered.gateway else { return false };
         // With an import, which routes there are is known only later.
         self.lowered.zuul.is_some()
-            || (unused(&gateway.services, &gateway.routes).next().is_none()
+            || (nameless(gateway).is_empty()
+                && unused(&gateway.services, &gateway.routes).next().is_none()
                 && self
                     .lowered
                     .expectations

@@ -16,7 +16,9 @@ use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
 pub use proxy::{BadNetwork, Network, ProxyFrom, ProxyVersion};
-pub use tls::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
+pub use tls::{
+    Acme, Certificate, Challenge, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName,
+};
 
 /// Everything the gateway does, at one generation.
 #[derive(Clone, Debug, Default, PartialEq)]

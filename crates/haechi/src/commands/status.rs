@@ -105,6 +105,22 @@ fn text(overview: &Value) -> String {
             string(certificate, "file")
         ));
     }
+    if list(overview, "ordered").next().is_some() {
+        line("\nordered certificates".to_owned());
+    }
+    for ordered in list(overview, "ordered") {
+        let next = match ordered["next_s"].as_u64().unwrap_or_default() {
+            0 => "now".to_owned(),
+            seconds if seconds < 86_400 => format!("in {} minutes", seconds / 60),
+            seconds => format!("in {} days", seconds / 86_400),
+        };
+        line(format!(
+            "  {:<28} {:<10} next order {next}  {}",
+            string(ordered, "name"),
+            string(ordered, "state"),
+            string(ordered, "why")
+        ));
+    }
     if list(overview, "warnings").next().is_some() {
         line("\nwarnings".to_owned());
     }

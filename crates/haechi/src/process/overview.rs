@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use haechi_admin::Overview;
-use haechi_admin::view::{CertificateView, EndpointView, LeftOut, PartView, RouteView, ServiceView};
+use haechi_admin::view::{
+    CertificateView, EndpointView, LeftOut, OrderedView, PartView, RouteView, ServiceView,
+};
 use haechi_core::{InstanceFact, ServiceName};
-use haechi_gateway::{CertificateStatus, RouteStatus, Status};
+use haechi_gateway::{AcmeStatus, CertificateStatus, RouteStatus, Status};
 use haechi_route::config::{Endpoints, Service};
 
 use super::explain::EndpointWords;
@@ -33,6 +35,7 @@ impl Process {
             warnings: shown.imported.as_ref().map(Imported::warnings).unwrap_or_default(),
             problems: self.problems_of(&shown).into_iter().chain(seen.problems.clone()).collect(),
             certificates: self.certificates(&seen),
+            ordered: self.ordered(&seen),
             left_out: LeftOut::default(),
         }
     }
@@ -54,6 +57,19 @@ impl Process {
             seconds_left: known.not_after.cast_signed() - now,
         };
         seen.certificates.iter().map(view).collect()
+    }
+
+    fn ordered(&self, seen: &Status) -> Vec<OrderedView> {
+        let now = self.clock.wall().0 / 1000;
+        let view = |known: &AcmeStatus| OrderedView {
+            name: known.name.clone(),
+            directory: known.directory.clone(),
+            state: known.state,
+            why: known.why.clone(),
+            seconds_left: known.not_after.map(|end| end.cast_signed() - now.cast_signed()),
+            next_s: known.next.saturating_sub(now),
+        };
+        seen.acme.iter().map(view).collect()
     }
 
     /// What is wrong now.

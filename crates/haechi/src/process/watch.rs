@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_core::ServiceName;
+use haechi_gateway::AcmeStatus;
 
 use super::{IMPORT_AGAIN, Process, overview};
 
@@ -14,13 +15,33 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 pub async fn traffic(process: Arc<Process>) {
     let mut stop = process.stop.subscribe();
     let mut tick = tokio::time::interval(SAMPLE_EVERY);
+    let mut orders = Vec::new();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        process.traffic.sample(process.clock.wall(), overview::totals(&process.seen().await));
+        let seen = process.seen().await;
+        process.traffic.sample(process.clock.wall(), overview::totals(&seen));
+        for what in news(&orders, &seen.acme) {
+            process.events.say("gateway", what);
+        }
+        orders = seen.acme;
     }
+}
+
+/// What became of orders of certificates since the last look.
+fn news(before: &[AcmeStatus], now: &[AcmeStatus]) -> Vec<String> {
+    let changed = now.iter().filter_map(|now| {
+        let before = before.iter().find(|old| (&old.name, &old.directory) == (&now.name, &now.directory));
+        if now.failures > before.map_or(0, |before| before.failures) {
+            return Some(format!("no certificate for {}: {}", now.name, now.why));
+        }
+        before
+            .is_some_and(|before| now.not_after > before.not_after)
+            .then(|| format!("there is a new certificate for {}", now.name))
+    });
+    changed.collect()
 }
 
 /// Zuul routes every service of the registry unless told otherwise: when a service comes or goes, the import is

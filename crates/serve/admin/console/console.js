@@ -92,6 +92,16 @@ function route(r) {
     el("td", { class: "n", text: ms(r.p50_ms) }), el("td", { class: "n", text: ms(r.p99_ms) }));
 }
 
+const days = (seconds) => (seconds == null ? "none yet" : `${Math.floor(seconds / 86400)} days left`);
+
+function certificate(c) {
+  return el("tr", {}, el("td", { text: c.names.join(", ") }), el("td", { text: days(c.seconds_left) }), el("td", { class: "why", text: `listener ${c.listener}, ${c.file}` }));
+}
+
+function ordered(c) {
+  return el("tr", {}, el("td", { text: c.name }), el("td", { text: days(c.seconds_left) }), el("td", { class: "why", text: `ordered: ${c.state}${c.why ? `; ${c.why}` : ""}` }));
+}
+
 function generation(g) {
   const item = el("li", {}, el("time", { text: clock(g.at) }), el("em", { text: `generation ${g.number}` }), g.cause);
   const lines = [...g.changes, ...g.refused.map((line) => `left out: ${line}`)];
@@ -112,6 +122,8 @@ function overview(o) {
   $("services").replaceChildren(...(o.services.length ? [...o.services.map(service), ...(o.left_out.services ? [more(o.left_out.services, "services")] : [])] : [el("p", { class: "empty", text: $("find").value ? "No service contains this." : "No service is known yet. Register one, or add it to the configuration." })]));
   $("routes").tBodies[0].replaceChildren(...o.routes.map(route));
   $("more-routes").replaceChildren(...(o.left_out.routes ? [more(o.left_out.routes, "routes")] : []));
+  $("certificates-section").hidden = !o.certificates.length && !o.ordered.length;
+  $("certificates").tBodies[0].replaceChildren(...o.certificates.map(certificate), ...o.ordered.map(ordered));
   $("generations").replaceChildren(...o.generations.map(generation));
 }
 

@@ -30,6 +30,8 @@ pub struct Overview {
     pub problems: Vec<String>,
     /// Certificates that are served.
     pub certificates: Vec<CertificateView>,
+    /// Names whose certificates are ordered from a CA.
+    pub ordered: Vec<OrderedView>,
     /// What was left out to keep it short; nothing is in `/api/overview`.
     pub left_out: LeftOut,
 }
@@ -80,6 +82,8 @@ impl Overview {
         self.certificates.sort_by_key(|certificate| certificate.seconds_left);
         // Those that end first are what matters; the rest is in `haechi status`.
         self.certificates.truncate(SHOWN_SERVICES);
+        self.ordered.sort_by_key(|ordered| ordered.state == "valid");
+        self.ordered.truncate(SHOWN_SERVICES);
         left_out.sentences =
             cut(&mut self.warnings, SHOWN_SENTENCES) + cut(&mut self.problems, SHOWN_SENTENCES);
         self.left_out = left_out;
@@ -105,6 +109,23 @@ pub struct CertificateView {
     pub names: Vec<String>,
     /// Seconds until it expires; below zero if it has.
     pub seconds_left: i64,
+}
+
+/// A name whose certificate is ordered from a CA.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderedView {
+    /// The name.
+    pub name: String,
+    /// The CA's directory.
+    pub directory: String,
+    /// `waiting`, `wanted`, `ordering`, `valid` or `failing`.
+    pub state: &'static str,
+    /// Why the last order failed, or what is waited for.
+    pub why: String,
+    /// Seconds until the certificate that is there expires.
+    pub seconds_left: Option<i64>,
+    /// Seconds until the next order.
+    pub next_s: u64,
 }
 
 /// One part in this process.

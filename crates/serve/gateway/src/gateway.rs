@@ -15,12 +15,13 @@ use haechi_stream::Subscriber;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::access_log::Writer;
+use crate::acme::Keeper;
 use crate::board::Board;
 use crate::listeners::{Listeners, Listening};
 use crate::metrics;
 use crate::plan::Applied;
 use crate::resolving::Resolving;
-use crate::status::Status;
+use crate::status::{AcmeStatus, Status};
 use crate::tls::{self, Live};
 use crate::worker::{Command, Places, Setup, run};
 
@@ -98,6 +99,7 @@ pub struct Gateway {
     running: watch::Sender<Arc<Applied>>,
     resolving: Resolving,
     certificates: tls::Watch,
+    acme: Keeper,
 }
 
 struct WorkerHandle {
@@ -151,6 +153,7 @@ impl Gateway {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
         };
+        let taking_over = inherited.is_some();
         // The first plan has no listeners: they come by the same way as later changes.
         let empty = Arc::new(Applied::empty(Generation(0)));
         let resolving = Resolving::start(resolver)?;
@@ -184,8 +187,10 @@ impl Gateway {
             running: watch::Sender::new(empty),
             resolving,
             certificates: tls::Watch::start()?,
+            acme: Keeper::start(options.clock.clone(), haechi_core::rng::seeded(rng.u64(..)))?,
         };
         gateway.run(options.config, None, options.generation).await?;
+        gateway.acme.set_active(!taking_over);
         Ok(gateway)
     }
 
@@ -223,8 +228,9 @@ impl Gateway {
         }
         let log = self.log(&config)?;
         let tls_before = before.tls.clone();
+        let answers = self.acme.answers.clone();
         // Reading files and keys may take a while.
-        let reading = tokio::task::spawn_blocking(move || (Live::of(&config, &tls_before), config));
+        let reading = tokio::task::spawn_blocking(move || (Live::of(&config, &tls_before, &answers), config));
         let (live, config) = reading.await.map_err(|_| ApplyError::Stopped)?;
         let live = live.map_err(|(name, source)| ApplyError::Tls { name, source })?;
         self.resolving.want(&config).await;
@@ -234,6 +240,7 @@ impl Gateway {
             addresses.extend(change.added);
         });
         self.certificates.follow(live.clone());
+        self.acme.follow(&config);
         let applied = Arc::new(Applied::new(config, table, generation, log, live, &before));
         let mut waiting = Vec::with_capacity(self.workers.len());
         for (worker, open) in self.workers.iter().zip(change.open) {
@@ -263,6 +270,7 @@ impl Gateway {
         for ack in waiting {
             ack.await.map_err(|_| ApplyError::Stopped)?;
         }
+        self.acme.set_active(true);
         Ok(())
     }
 
@@ -294,7 +302,9 @@ impl Gateway {
     /// What the gateway does now. A worker that does not answer within a second is left out.
     pub async fn status(&self) -> Status {
         let running = self.running.borrow().clone();
-        let (certificates, problems) = running.tls.status();
+        let (certificates, mut problems) = running.tls.status();
+        let acme = self.acme.status();
+        problems.extend(acme.iter().filter_map(AcmeStatus::problem));
         let mut status = Status {
             generation: running.generation,
             listeners: self.local_addrs(),
@@ -309,6 +319,7 @@ impl Gateway {
                 .collect(),
             refused: running.refused.iter().map(ToString::to_string).collect(),
             certificates,
+            acme,
             problems,
         };
         for worker in &self.workers {
@@ -325,7 +336,9 @@ impl Gateway {
     /// All counters, as Prometheus reads them.
     pub fn metrics(&self) -> String {
         let boards: Vec<&Board> = self.boards().collect();
-        metrics::render(&boards, self.generation().0, &self.running.borrow().tls.status().0)
+        let mut out = metrics::render(&boards, self.generation().0, &self.running.borrow().tls.status().0);
+        metrics::render_acme(&mut out, &self.acme.status(), self.acme.orders(), &self.acme.answers);
+        out
     }
 
     fn boards(&self) -> impl Iterator<Item = &Board> {
@@ -341,6 +354,7 @@ impl Gateway {
     /// As [`Gateway::drain`], with connections left open for so long that wait for a request. One that comes
     /// meanwhile is answered, and the answer says that the connection closes.
     pub async fn retire(&self, deadline: Duration, idle_after: Duration) -> Drained {
+        self.acme.set_active(false);
         let mut waiting = Vec::new();
         // A queue must not stay open when nobody accepts from it any more.
         self.listeners.lock().await.clear();

@@ -1,6 +1,7 @@
 //! The gateway: accept, read, match, pick, attempt, answer. `way.rs` is the file to read first.
 
 mod access_log;
+mod acme;
 mod answer;
 mod attempt;
 mod board;
@@ -44,4 +45,4 @@ mod worker;
 
 pub use gateway::{ApplyError, Drained, Gateway, Options, StartError};
 pub use listeners::Listening;
-pub use status::{CertificateStatus, EndpointStatus, RouteStatus, ServiceStatus, Status};
+pub use status::{AcmeStatus, CertificateStatus, EndpointStatus, RouteStatus, ServiceStatus, Status};

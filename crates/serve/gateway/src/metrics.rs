@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use haechi_acme::Answers;
 use haechi_core::{RouteName, ServiceName};
 
 use crate::board::Board;
 use crate::stats::{BOUNDS_US, Counter, HistogramSum, RouteStats, ServiceStats, WorkerStats};
-use crate::status::CertificateStatus;
+use crate::status::{AcmeStatus, CertificateStatus};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -232,6 +233,43 @@ fn render_services(out: &mut String, services: &BTreeMap<ServiceName, ServiceSum
         for (name, sum) in services {
             let count = sum.counts.get(metric).copied().unwrap_or_default();
             line(out, metric, &format!("service=\"{}\"", label(name.as_str())), count);
+        }
+    }
+}
+
+/// Certificates that are ordered.
+pub(crate) fn render_acme(out: &mut String, names: &[AcmeStatus], orders: [u64; 2], answers: &Answers) {
+    let [failed, issued] = orders;
+    let answered = [("http-01", answers.answered()), ("tls-alpn-01", answers.certificates.shown())];
+    if names.is_empty() && failed + issued == 0 {
+        return;
+    }
+    let name = "haechi_acme_orders_total";
+    head(out, name, "counter", "Orders of certificates that are done, by how they ended.");
+    line(out, name, "result=\"issued\"", issued);
+    line(out, name, "result=\"failed\"", failed);
+    let name = "haechi_acme_challenges_answered_total";
+    head(out, name, "counter", "Questions of CAs that were answered.");
+    for (kind, count) in answered {
+        line(out, name, &format!("challenge=\"{kind}\""), count);
+    }
+    type Of = fn(&AcmeStatus) -> u64;
+    let each: [(&str, &str, Of); 3] = [
+        ("haechi_acme_failures", "Orders for a name that failed in a row.", |known| known.failures.into()),
+        (
+            "haechi_acme_expiry_timestamp_seconds",
+            "When the certificate of a name expires; 0 without one.",
+            |known| known.not_after.unwrap_or_default(),
+        ),
+        ("haechi_acme_next_order_timestamp_seconds", "When a certificate is ordered next.", |known| {
+            known.next
+        }),
+    ];
+    for (metric, help, of) in each {
+        head(out, metric, "gauge", help);
+        for known in names {
+            let (name, directory) = (label(&known.name), label(&known.directory));
+            line(out, metric, &format!("name=\"{name}\",directory=\"{directory}\""), of(known));
         }
     }
 }

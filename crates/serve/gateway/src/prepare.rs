@@ -196,10 +196,8 @@ pub(crate) fn prepare(
         Ok(path) => path,
         Err(refusal) => return own(facts, Reply::Failure(refusal.into()), None, body, head.len),
     };
-    if let Some(port) = client.redirect_to_https {
-        let (scheme, path) = (Some(Scheme::Https), head.target.path());
-        let to = Redirect { status: 308, scheme, host: None, port: Some(port), path: RedirectPath::Keep };
-        return own(facts, redirect(&to, &head, path, client), None, body, head.len);
+    if let Some(reply) = before_routes(&head, plan, client) {
+        return own(facts, reply, None, body, head.len);
     }
     let view = RequestView {
         method: head.method,
@@ -268,6 +266,23 @@ fn own(
     consumed: usize,
 ) -> Prepared {
     Prepared::Answer { asked: Box::new(AnsweredHere { facts, reply, route, body }), consumed }
+}
+
+/// What is answered before routes are looked at: a CA that asks by http-01 (RFC 8555 §8.3), and everything where the
+/// listener redirects.
+#[inline]
+fn before_routes(head: &RequestHead<'_>, plan: &Plan, client: &ClientFacts) -> Option<Reply> {
+    if let Some(answers) = plan.tls.answers()
+        && let Some(answer) = answers.of_path(head.target.path())
+    {
+        let fields = b"Content-Type: application/octet-stream\r\n".to_vec();
+        let body = answer.as_bytes().to_vec();
+        return Some(Reply::Answer(Box::new(Ready { status: 200, fields, body })));
+    }
+    let port = Some(client.redirect_to_https?);
+    let path = RedirectPath::Keep;
+    let to = Redirect { status: 308, scheme: Some(Scheme::Https), host: None, port, path };
+    Some(redirect(&to, head, head.target.path(), client))
 }
 
 /// An answer that sends the client elsewhere.

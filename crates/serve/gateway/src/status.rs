@@ -26,6 +26,8 @@ pub struct Status {
     pub refused: Vec<String>,
     /// Certificates that are served.
     pub certificates: Vec<CertificateStatus>,
+    /// Certificates that are ordered.
+    pub acme: Vec<AcmeStatus>,
     /// Certificates, keys and lists that can't be used as they are on disk now, and why.
     pub problems: Vec<String>,
 }
@@ -47,6 +49,38 @@ pub struct CertificateStatus {
     pub not_before: u64,
     /// Seconds since 1970.
     pub not_after: u64,
+}
+
+/// A certificate that is ordered from a CA.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AcmeStatus {
+    /// The name that it is for.
+    pub name: String,
+    /// The CA's directory.
+    pub directory: String,
+    /// How it is shown that the name is ours.
+    pub challenge: &'static str,
+    /// `waiting` for the storage, `wanted`, `ordering`, `valid` or `failing`.
+    pub state: &'static str,
+    /// When the one that is there expires, in seconds since 1970.
+    pub not_after: Option<u64>,
+    /// When it is ordered next, in seconds since 1970; 0 is now.
+    pub next: u64,
+    /// Orders that failed in a row.
+    pub failures: u32,
+    /// Why the last one failed, or what is waited for.
+    pub why: String,
+}
+
+impl AcmeStatus {
+    /// What is wrong, in one sentence.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let Self { name, directory, failures, why, .. } = self;
+        let still = if self.not_after.is_some() { "the one before is served on" } else { "it has none" };
+        (*failures > 0).then(|| {
+            format!("no new certificate for {name} from {directory} ({failures} times): {why}; {still}")
+        })
+    }
 }
 
 /// A service's state.

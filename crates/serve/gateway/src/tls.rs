@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use haechi_acme::{Answers, certificate_file};
 use haechi_core::ServiceName;
 use haechi_route::GatewayConfig;
 use haechi_route::config::{
@@ -16,6 +17,7 @@ use haechi_tls::{
     ClientAuth, ClientAuthFiles, ClientFiles, ClientTls, LoadError, Oldest, PairFiles, ServerFiles, ServerTls,
 };
 
+use crate::acme;
 use crate::status::CertificateStatus;
 
 /// How often files are looked at. Soon enough for people who wait for a new certificate; a look costs some
@@ -27,15 +29,23 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Live {
     listeners: BTreeMap<String, Arc<ServerTls>>,
     services: BTreeMap<ServiceName, Arc<ClientTls>>,
+    /// Answers to CAs, where certificates are ordered.
+    answers: Option<Arc<Answers>>,
 }
 
 impl Live {
     /// Reads the files of a configuration. What did not change is taken over from `before`. Blocks for as long as
     /// the disk does.
-    pub fn of(config: &GatewayConfig, before: &Self) -> Result<Self, (String, LoadError)> {
-        let mut live = Self::default();
+    pub fn of(
+        config: &GatewayConfig,
+        before: &Self,
+        answers: &Arc<Answers>,
+    ) -> Result<Self, (String, LoadError)> {
+        let orders = config.listeners.values().any(|l| l.tls.as_ref().is_some_and(|tls| tls.acme.is_some()));
+        let mut live = Self { answers: orders.then(|| answers.clone()), ..Self::default() };
         for (name, listener) in &config.listeners {
-            let Some(files) = listener.tls.as_ref().map(|tls| server_files(tls, listener.http2)) else {
+            let Some(files) = listener.tls.as_ref().map(|tls| server_files(tls, listener.http2, config))
+            else {
                 continue;
             };
             let old = before.listeners.get(name);
@@ -58,6 +68,11 @@ impl Live {
             live.services.insert(name.clone(), tls);
         }
         Ok(live)
+    }
+
+    /// Answers to a CA's challenges, where certificates are ordered.
+    pub fn answers(&self) -> Option<&Arc<Answers>> {
+        self.answers.as_ref()
     }
 
     /// The TLS of a listener, if it speaks TLS.
@@ -146,9 +161,16 @@ impl Watch {
     }
 }
 
-fn server_files(tls: &Tls, http2: bool) -> ServerFiles {
+fn server_files(tls: &Tls, http2: bool, config: &GatewayConfig) -> ServerFiles {
     let spoken: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    let awaited = tls.acme.iter().flat_map(|acme| {
+        acme::names(acme, config).into_iter().map(|name| {
+            let file = certificate_file(&acme.storage, &acme.directory, &name);
+            PairFiles { chain: file.clone(), key: file, ocsp: None }
+        })
+    });
     ServerFiles {
+        awaited: awaited.collect(),
         certificates: tls.certificates.iter().map(pair).collect(),
         refuse_unknown: tls.unknown_name == UnknownName::Refuse,
         client: tls.client.as_ref().map(client_auth),

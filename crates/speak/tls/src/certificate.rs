@@ -149,6 +149,12 @@ pub fn inspect(files: &PairFiles) -> Result<CertificateFacts, LoadError> {
     Certificate::load(files).map(|certificate| (*certificate.facts).clone())
 }
 
+/// What the first certificate of a PEM text says of itself.
+pub fn facts_of(pem: &[u8]) -> Result<CertificateFacts, LoadError> {
+    let path = Path::new("the certificate");
+    facts(path, &certificates(path, pem)?[0])
+}
+
 /// The certificates of a PEM file, one at least.
 pub(crate) fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, LoadError> {
     let chain = CertificateDer::pem_slice_iter(bytes)

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ProtocolVersion};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::challenge::ChallengeCertificates;
 use crate::identity::forwarded_client_certificate;
 use crate::server::ServerState;
 
@@ -73,6 +75,8 @@ pub enum HandshakeError {
     Closed,
     /// The client speaks plain HTTP; nothing of it was read.
     PlainHttp(TcpStream),
+    /// A CA asked, and has its answer.
+    Challenge,
     /// What the client sends is not TLS.
     NotTls,
     /// No certificate for the host that the client named, or for none.
@@ -95,6 +99,7 @@ impl HandshakeError {
         match self {
             Self::Closed => "closed",
             Self::PlainHttp(_) => "plain_http",
+            Self::Challenge => "challenge",
             Self::NotTls => "not_tls",
             Self::UnknownName => "unknown_name",
             Self::NoTrust => "no_trust",
@@ -112,13 +117,22 @@ impl HandshakeError {
             | Self::Incompatible(why)
             | Self::Alert(why)
             | Self::Protocol(why) => why,
-            Self::Closed | Self::PlainHttp(_) | Self::NotTls | Self::UnknownName | Self::NoTrust => "",
+            Self::Closed
+            | Self::PlainHttp(_)
+            | Self::Challenge
+            | Self::NotTls
+            | Self::UnknownName
+            | Self::NoTrust => "",
         }
     }
 }
 
-/// Shakes hands. The caller bounds the time.
-pub async fn accept(state: Arc<ServerState>, stream: TcpStream) -> Result<Accepted, HandshakeError> {
+/// Shakes hands. The caller bounds the time. A CA that asks gets its answer from `challenges`.
+pub async fn accept(
+    state: Arc<ServerState>,
+    challenges: Option<&ChallengeCertificates>,
+    stream: TcpStream,
+) -> Result<Accepted, HandshakeError> {
     let mut first = [0; 1];
     match stream.peek(&mut first).await {
         Ok(0) | Err(_) => return Err(HandshakeError::Closed),
@@ -128,6 +142,11 @@ pub async fn accept(state: Arc<ServerState>, stream: TcpStream) -> Result<Accept
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|error| failed(&error))?;
     let hello = start.client_hello();
+    if let Some(challenges) = challenges
+        && let Some(config) = challenges.answer(&hello)
+    {
+        return Err(answer(challenges, start.into_stream(config).await).await);
+    }
     let server_name = hello.server_name().map(|name| Box::from(name.to_ascii_lowercase()));
     let covered = state.covers(server_name.as_deref());
     let (config, asked) = state.choose(server_name.as_deref());
@@ -152,6 +171,22 @@ pub async fn accept(state: Arc<ServerState>, stream: TcpStream) -> Result<Accept
         state,
     };
     Ok(Accepted { stream, session })
+}
+
+/// The CA saw what it wanted in the handshake itself; there is nothing to serve (RFC 8737 §3).
+async fn answer(
+    challenges: &ChallengeCertificates,
+    done: io::Result<TlsStream<TcpStream>>,
+) -> HandshakeError {
+    match done {
+        Ok(mut stream) => {
+            challenges.count();
+            // The CA may be gone: it has what it came for.
+            let _ = stream.shutdown().await;
+            HandshakeError::Challenge
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 fn failed(error: &io::Error) -> HandshakeError {

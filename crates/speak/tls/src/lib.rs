@@ -7,6 +7,7 @@
 //! Private keys live in rustls's signing keys alone. No type here shows one, and no error quotes a file's text.
 
 mod certificate;
+mod challenge;
 mod client;
 mod files;
 mod handshake;
@@ -16,7 +17,8 @@ mod provider;
 mod server;
 mod trust;
 
-pub use certificate::{CertificateFacts, LoadError, PairFiles, inspect};
+pub use certificate::{CertificateFacts, LoadError, PairFiles, facts_of, inspect};
+pub use challenge::ChallengeCertificates;
 pub use client::{ClientFiles, ClientTls, ConnectError};
 pub use handshake::{Accepted, HandshakeError, Resumption, Session, accept};
 pub use identity::forwarded_client_certificate;

@@ -22,6 +22,8 @@ use crate::trust;
 pub struct ServerFiles {
     /// Certificates. The first one is for clients that name no host, or an unknown one.
     pub certificates: Vec<PairFiles>,
+    /// Those that may not be there yet: they are ordered. They come after the others.
+    pub awaited: Vec<PairFiles>,
     /// Whether clients that name no host, or one that no certificate covers, are refused.
     pub refuse_unknown: bool,
     /// Who must, or may, show a certificate of their own.
@@ -83,7 +85,11 @@ impl ServerFiles {
     fn paths(&self) -> impl Iterator<Item = &Path> {
         let client =
             self.client.iter().flat_map(|client| client.roots.iter().chain(&client.revocation_lists));
-        self.certificates.iter().flat_map(PairFiles::paths).chain(client.map(PathBuf::as_path))
+        self.certificates
+            .iter()
+            .chain(&self.awaited)
+            .flat_map(PairFiles::paths)
+            .chain(client.map(PathBuf::as_path))
     }
 }
 
@@ -203,12 +209,14 @@ impl Inner {
         self.problems.clear();
         let mut loaded = BTreeMap::new();
         let mut certificates = Vec::new();
-        for pair in &files.certificates {
+        let before = std::mem::take(&mut self.loaded);
+        let awaited = files.awaited.iter().filter(|pair| before.contains_key(*pair) || pair.chain.exists());
+        for pair in files.certificates.iter().chain(awaited) {
             let certificate = match Certificate::load(pair) {
                 Ok(certificate) => certificate,
                 Err(problem) => {
                     self.problems.push(problem);
-                    let Some(old) = self.loaded.get(pair) else { continue };
+                    let Some(old) = before.get(pair) else { continue };
                     old.clone()
                 }
             };

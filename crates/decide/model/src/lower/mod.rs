@@ -1,5 +1,6 @@
 //! From what was typed to what it means, one file per section.
 
+pub(crate) mod acme;
 mod action;
 mod admin;
 mod config;

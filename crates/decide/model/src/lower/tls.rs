@@ -19,8 +19,16 @@ impl Lower<'_> {
             let at = at.key("certificates").item(i);
             self.certificate(certificate, at)
         });
+        let certificates = certificates.collect();
+        let acme = raw.acme.as_ref().and_then(|raw| self.acme(raw, at.key("acme")));
+        if raw.certificates.is_empty() && raw.acme.is_none() {
+            let message = "there is no certificate, so no handshake can succeed";
+            let diagnostic = Diagnostic::error("no-certificate", at.key_span(), message).harmless();
+            self.report(diagnostic.help("name files in `certificates`, or have them ordered: `acme`"));
+        }
         Tls {
-            certificates: certificates.collect(),
+            certificates,
+            acme,
             unknown_name: match raw.unknown_name.unwrap_or_default() {
                 raw::UnknownName::First => UnknownName::First,
                 raw::UnknownName::Refuse => UnknownName::Refuse,
@@ -133,7 +141,7 @@ impl Lower<'_> {
         }
     }
 
-    fn cas(&mut self, raw: &[raw::FilePath], at: At<'_>) -> Vec<PathBuf> {
+    pub(super) fn cas(&mut self, raw: &[raw::FilePath], at: At<'_>) -> Vec<PathBuf> {
         let before = self.diagnostics.len();
         let mut paths = Vec::with_capacity(raw.len());
         for (i, file) in raw.iter().enumerate() {
@@ -158,7 +166,7 @@ impl Lower<'_> {
     }
 
     /// What was said since then is an error, and costs nothing else.
-    fn cost_nothing(&mut self, since: usize) {
+    pub(super) fn cost_nothing(&mut self, since: usize) {
         for diagnostic in &mut self.diagnostics[since..] {
             diagnostic.cost = Cost::Nothing;
         }

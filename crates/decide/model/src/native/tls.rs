@@ -10,6 +10,7 @@ use crate::raw;
 pub(super) fn of_listener(tls: &route::Tls) -> raw::Tls {
     raw::Tls {
         certificates: tls.certificates.iter().map(certificate).collect(),
+        acme: tls.acme.as_ref().map(acme),
         unknown_name: Some(match tls.unknown_name {
             UnknownName::First => raw::UnknownName::First,
             UnknownName::Refuse => raw::UnknownName::Refuse,
@@ -44,6 +45,23 @@ pub(super) fn of_service(tls: &route::ServiceTls) -> raw::ServiceTls {
         crl: tls.crl.iter().map(|path| file(path)).collect(),
         certificate: tls.certificate.as_ref().map(certificate),
         verify: Some(tls.verify),
+    }
+}
+
+fn acme(acme: &route::Acme) -> raw::Acme {
+    let address = |url: &String| url.strip_prefix("mailto:").unwrap_or(url).to_owned();
+    raw::Acme {
+        // What is lowered was agreed to.
+        agree_to_terms: Some(true),
+        directory: Some(raw::HttpUrl(acme.directory.clone())),
+        contact: acme.contact.iter().map(address).collect(),
+        names: acme.names.iter().map(|name| raw::HostPattern(name.clone())).collect(),
+        challenge: Some(match acme.challenge {
+            route::Challenge::Http01 => raw::AcmeChallenge::Http01,
+            route::Challenge::TlsAlpn01 => raw::AcmeChallenge::TlsAlpn01,
+        }),
+        storage: Some(file(&acme.storage)),
+        ca: acme.ca.iter().map(|path| file(path)).collect(),
     }
 }
 

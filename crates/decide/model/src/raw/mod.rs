@@ -3,6 +3,7 @@
 //!
 //! A default named here (`extend("default" = …)`) is checked by a test against what lowering really does.
 
+mod acme;
 mod admin;
 mod config;
 mod gateway;
@@ -17,6 +18,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use acme::{Acme, AcmeChallenge};
 pub use admin::{Admin, Auth};
 pub use config::{
     ConfigServer, ConfigSource, Encrypt, Git, GitRepository, GitRepositoryEntry, KeyStore, KeyStoreType,

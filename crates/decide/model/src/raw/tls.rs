@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, FilePath, Host, HostPattern};
+use super::{Acme, Duration, FilePath, Host, HostPattern};
 
 /// TLS of a listener.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,8 +11,11 @@ use super::{Duration, FilePath, Host, HostPattern};
 pub struct Tls {
     /// Certificates. The client's server name (SNI) says which one it gets: one that names it, else one with a
     /// wildcard. Files that change on disk are taken in within seconds, without a reload.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub certificates: Vec<Certificate>,
+    /// Gets certificates from a CA.
+    pub acme: Option<Acme>,
     /// What clients get that name no host, or one that no certificate covers.
     #[schemars(extend("default" = "first"))]
     pub unknown_name: Option<UnknownName>,

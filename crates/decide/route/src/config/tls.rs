@@ -16,11 +16,45 @@ pub struct Certificate {
     pub ocsp: Option<PathBuf>,
 }
 
+/// Certificates from a CA that speaks ACME (RFC 8555).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The URL of its directory.
+    pub directory: String,
+    /// How it may reach us: `mailto:` URLs.
+    pub contact: Vec<String>,
+    /// The names, lower case. Empty is every host that a route names exactly.
+    pub names: Vec<String>,
+    /// How it is shown that a name is ours.
+    pub challenge: Challenge,
+    /// The folder for keys and certificates.
+    pub storage: PathBuf,
+    /// Files with the roots that its own server is trusted by. Empty is those of this machine.
+    pub ca: Vec<PathBuf>,
+}
+
+impl Acme {
+    /// Names that one listener gets certificates for, at most: public CAs take 300 orders in three hours.
+    pub const NAMES: usize = 250;
+}
+
+/// How a CA is shown that a name is ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Challenge {
+    /// By a file over plain HTTP on port 80.
+    Http01,
+    /// By a certificate in a TLS handshake on port 443.
+    #[default]
+    TlsAlpn01,
+}
+
 /// TLS of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Certificates; the client's server name says which one it gets.
     pub certificates: Vec<Certificate>,
+    /// Those that a CA is asked for.
+    pub acme: Option<Acme>,
     /// What clients get that name no host, or one that no certificate covers.
     pub unknown_name: UnknownName,
     /// The oldest version of the protocol.

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use haechi_core::units::show_duration;
 
 use super::listed;
-use crate::config::{Certificate, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName};
+use crate::config::{
+    Acme, Certificate, Challenge, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName,
+};
 use crate::explain::host_words;
 
 pub(super) fn of_listener(tls: &Tls) -> String {
-    let Tls { certificates, unknown_name, min_version, client, hsts } = tls;
+    let Tls { certificates, acme, unknown_name, min_version, client, hsts } = tls;
     let version = match min_version {
         TlsVersion::Tls12 => "tls1.2",
         TlsVersion::Tls13 => "tls1.3",
@@ -20,9 +22,10 @@ pub(super) fn of_listener(tls: &Tls) -> String {
     };
     let certificates = listed(certificates.iter().map(certificate));
     let client = client.as_ref().map_or_else(|| "none".to_owned(), of_client);
+    let acme = acme.as_ref().map_or_else(|| "none".to_owned(), of_acme);
     let hsts = hsts.as_ref().map_or_else(|| "none".to_owned(), of_hsts);
     format!(
-        "{certificates}, min-version {version}, unknown-name {unknown}, client-certificates {client}, hsts {hsts}"
+        "{certificates}, acme {acme}, min-version {version}, unknown-name {unknown}, client-certificates {client}, hsts {hsts}"
     )
 }
 
@@ -38,6 +41,19 @@ fn of_hsts(hsts: &Hsts) -> String {
     let Hsts { max_age, include_subdomains, preload } = hsts;
     let age = show_duration(*max_age);
     format!("max-age {age}, include-subdomains {include_subdomains}, preload {preload}")
+}
+
+fn of_acme(acme: &Acme) -> String {
+    let Acme { directory, contact, names, challenge, storage, ca } = acme;
+    let challenge = match challenge {
+        Challenge::Http01 => "http-01",
+        Challenge::TlsAlpn01 => "tls-alpn-01",
+    };
+    let names = if names.is_empty() { "of routes".to_owned() } else { listed(names.iter().cloned()) };
+    let (contact, ca, storage) = (listed(contact.iter().cloned()), paths(ca), storage.display());
+    format!(
+        "{directory}, contact {contact}, names {names}, challenge {challenge}, storage {storage}, ca {ca}"
+    )
 }
 
 fn of_client(client: &ClientCertificates) -> String {

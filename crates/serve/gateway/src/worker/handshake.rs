@@ -39,7 +39,9 @@ pub(super) async fn shake_hands(
     deadline.set(worker.now() + within);
     worker.stats.tls.under_way.one();
     let done = {
-        let mut shaking = pin!(haechi_tls::accept(tls.state(), stream));
+        let answers = worker.plan.borrow().tls.answers().cloned();
+        let challenges = answers.as_ref().map(|answers| &answers.certificates);
+        let mut shaking = pin!(haechi_tls::accept(tls.state(), challenges, stream));
         poll_fn(|cx| {
             let done = shaking.as_mut().poll(cx).map(Some);
             if done.is_ready() { done } else { deadline.poll(cx).map(|()| None) }
@@ -52,6 +54,8 @@ pub(super) async fn shake_hands(
             worker.stats.tls.done(session.is_tls13, session.resumption == Resumption::Resumed);
             Ok((Conn::Tls(Box::new(TlsStream::Server(stream))), session))
         }
+        // That is counted with the answers.
+        Some(Err(HandshakeError::Challenge)) => Err(NoConn::Closed),
         Some(Err(failure)) => {
             worker.stats.tls.failed(failure.reason());
             tracing::debug!(reason = failure.reason(), why = failure.detail(), "no TLS handshake");

@@ -130,6 +130,7 @@ pub fn pem(path: &Path) -> config::Certificate {
 pub fn tls(certificates: &[&Path]) -> Tls {
     Tls {
         certificates: certificates.iter().map(|path| pem(path)).collect(),
+        acme: None,
         unknown_name: UnknownName::First,
         min_version: TlsVersion::Tls12,
         client: None,
