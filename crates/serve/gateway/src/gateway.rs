@@ -23,7 +23,7 @@ use crate::plan::Applied;
 use crate::resolving::Resolving;
 use crate::status::{AcmeStatus, Status};
 use crate::tls::{self, Live};
-use crate::worker::{Command, Places, Setup, run};
+use crate::worker::{Command, Crew, Places, Setup, run};
 
 /// How the gateway is started.
 pub struct Options {
@@ -160,9 +160,10 @@ impl Gateway {
         let mut rng = haechi_core::rng::from_entropy();
         let places = Places::new();
         let mut workers = Vec::with_capacity(count);
-        for index in 0..count {
+        let boards: Vec<_> = (0..count).map(|_| Arc::new(Board::default())).collect();
+        let (crew, posts) = Crew::new(&boards);
+        for (index, (board, posted)) in boards.into_iter().zip(posts).enumerate() {
             let (commands, commands_out) = mpsc::unbounded_channel();
-            let board = Arc::new(Board::default());
             let setup = Setup {
                 clock: options.clock.clone(),
                 seed: rng.u64(..),
@@ -172,6 +173,9 @@ impl Gateway {
                 commands: commands_out,
                 applied: empty.clone(),
                 places: places.clone(),
+                crew: crew.clone(),
+                index,
+                posted,
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 if let Err(error) = run(setup) {

@@ -281,6 +281,13 @@ fn render_workers(out: &mut String, boards: &[&Board]) {
     line(out, "haechi_accepted_total", "", sum(|stats| &stats.accepted));
     head(out, "haechi_client_connections", "gauge", "Open client connections.");
     line(out, "haechi_client_connections", "", sum(|stats| &stats.connections));
+    head(out, "haechi_worker_connections", "gauge", "Open client connections of each worker.");
+    for (index, board) in boards.iter().enumerate() {
+        let count = board.worker.connections.get();
+        line(out, "haechi_worker_connections", &format!("worker=\"{index}\""), count);
+    }
+    head(out, "haechi_handed_over_total", "counter", "Connections given to a worker that had fewer.");
+    line(out, "haechi_handed_over_total", "", sum(|stats| &stats.handed_over));
     head(
         out,
         "haechi_access_log_dropped_total",

@@ -242,6 +242,8 @@ impl ProxyHeaderStats {
 pub(crate) struct WorkerStats {
     pub accepted: Counter,
     pub connections: Counter,
+    /// Connections that went to a worker with fewer.
+    pub handed_over: Counter,
     pub limits: LimitStats,
     pub tls: TlsStats,
     pub proxy_headers: ProxyHeaderStats,

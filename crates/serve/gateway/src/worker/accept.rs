@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::crew::hand_over;
 use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
 use super::proxy_header::{asks, take_header};
@@ -51,15 +52,10 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                // While every connection is busy with a request, the next ones wait in the kernel.
-                while !worker.places.make_room(&worker) {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                let ip = peer.ip().to_canonical();
-                if is_proxy(&worker, &name, ip) {
-                    start_proxied(stream, peer, port, &worker, &name);
-                } else if let Some(place) = worker.places.take(&worker, ip) {
-                    start(stream, facts(ip, port), place, &name);
+                let kept =
+                    if stopping { Some(stream) } else { hand_over(stream, peer, &name, port, &worker) };
+                if let Some(stream) = kept {
+                    welcome(stream, peer, port, &name, &worker).await;
                 }
             }
             // The connection was gone before it was taken.
@@ -74,6 +70,26 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Begins to serve a connection once there is a place for it. While every connection is busy with a request, the next
+/// ones wait in the kernel.
+pub(super) async fn welcome(
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: u16,
+    listener: &str,
+    worker: &Rc<Worker>,
+) {
+    while !worker.places.make_room(worker) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let ip = peer.ip().to_canonical();
+    if is_proxy(worker, listener, ip) {
+        start_proxied(stream, peer, port, worker, listener);
+    } else if let Some(place) = worker.places.take(worker, ip) {
+        start(stream, facts(ip, port), place, listener);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod buffers;
+mod crew;
 mod deadline;
 mod handshake;
 mod places;
@@ -20,6 +21,7 @@ use haechi_stream::Subscriber;
 use tokio::sync::Notify;
 
 pub(crate) use buffers::{Buffers, Scratch};
+pub(crate) use crew::{Crew, Posted};
 pub(crate) use deadline::{Deadline, Deadlines};
 pub(crate) use places::Places;
 pub(crate) use run::{Command, NewListener, Setup, run};
@@ -63,6 +65,9 @@ pub(crate) struct Worker {
     pub draining: Cell<bool>,
     /// Whether idle connections are closed.
     pub closing_idle: Cell<bool>,
+    /// All workers, and which of them this is.
+    crew: Arc<Crew>,
+    index: usize,
     /// Of all workers, for client connections.
     places: Arc<Places>,
     /// Open client connections.
@@ -114,6 +119,8 @@ impl Worker {
             resolved: RefCell::default(),
             draining: Cell::new(false),
             closing_idle: Cell::new(false),
+            crew: setup.crew.clone(),
+            index: setup.index,
             places: setup.places.clone(),
             open: Cell::new(0),
             accepting: Cell::new(0),

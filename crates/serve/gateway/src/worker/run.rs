@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::accept::accept;
-use super::{Places, Worker};
+use super::{Crew, Places, Posted, Worker, crew};
 use crate::board::Board;
 use crate::discover::Resolved;
 use crate::plan::Applied;
@@ -38,6 +38,10 @@ pub(crate) struct Setup {
     pub commands: mpsc::UnboundedReceiver<Command>,
     pub applied: Arc<Applied>,
     pub places: Arc<Places>,
+    /// All workers, which of them this is, and what the others hand over.
+    pub crew: Arc<Crew>,
+    pub index: usize,
+    pub posted: mpsc::UnboundedReceiver<Posted>,
 }
 
 /// A socket for a worker.
@@ -76,6 +80,7 @@ pub(crate) fn run(setup: Setup) -> std::io::Result<()> {
 
 async fn work(mut setup: Setup) {
     let worker = Rc::new(Worker::new(&setup, setup.applied.clone()));
+    spawn_local(crew::receive(setup.posted, worker.clone()));
     let clock = setup.clock.clone();
     spawn_local({
         let worker = worker.clone();
@@ -122,6 +127,7 @@ async fn work(mut setup: Setup) {
                 for stop in std::mem::take(&mut listeners).into_values().flatten() {
                     stop.notify_one();
                 }
+                worker.crew.close(worker.index);
                 worker.draining.set(true);
                 // HTTP/2 tells its clients at once.
                 worker.deadlines.wake_all();
@@ -157,7 +163,8 @@ fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<
 
 async fn drain(worker: Rc<Worker>, idle_after: Duration, done: oneshot::Sender<()>) {
     let empty = async {
-        while worker.open.get() > 0 || worker.accepting.get() > 0 {
+        let on_the_way = || worker.crew.coming(worker.index);
+        while worker.open.get() > 0 || worker.accepting.get() > 0 || on_the_way() > 0 {
             worker.emptied.notified().await;
         }
     };
