@@ -44,7 +44,7 @@ enum Command {
     Config(config::Options),
     /// What 10,000 routes cost, and how soon a change of one is live.
     Routes(routes::Options),
-    /// Reloads and binary upgrades under requests, an upgraded connection and a download: nothing may be lost.
+    /// Reloads and binary upgrades under requests, WebSockets and downloads of every protocol: nothing may be lost.
     Change(change::Options),
     /// One of two instances is killed or frozen under load: no GET may fail.
     Kill(kill::Options),

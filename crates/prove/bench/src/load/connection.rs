@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Room for an answer's head and for each read of a body.
@@ -48,8 +48,8 @@ enum Framing {
 
 /// A connection with its read buffer.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     buffer: Box<[u8]>,
     /// Unread bytes are `buffer[start..end]`.
     start: usize,
@@ -61,7 +61,19 @@ impl Connection {
     pub async fn open(target: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(target).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; BUFFER].into_boxed_slice(), start: 0, end: 0 })
+        Ok(Self::over(stream))
+    }
+
+    /// The open socket alone, without the buffer.
+    pub fn into_idle(self) -> TcpStream {
+        self.stream
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// One that is open already.
+    pub fn over(stream: S) -> Self {
+        Self { stream, buffer: vec![0; BUFFER].into_boxed_slice(), start: 0, end: 0 }
     }
 
     /// Sends `request` (complete, body included) and reads the answer; its body goes to `body` if given.
@@ -80,11 +92,6 @@ impl Connection {
             Framing::Chunked => self.read_chunks(body).await?,
         };
         Ok(answer)
-    }
-
-    /// The open socket alone, without the buffer.
-    pub fn into_idle(self) -> TcpStream {
-        self.stream
     }
 
     async fn read_head(&mut self) -> Result<(Answer, Framing), Failure> {
