@@ -69,7 +69,8 @@ The smallest file:
 
 A changed file is applied while serving, and so is SIGHUP. A mistake in it is reported and what served before
 serves on. SIGTERM or Ctrl-C drains: nothing new is accepted and what is in flight finishes. SIGUSR2 starts the
-binary that is on disk now and lets it take over: see `haechi upgrade --help`.";
+binary that is on disk now and lets it take over: see `haechi upgrade --help`. SIGUSR1 says that the access log
+was moved away; that is seen within a second without it, too.";
 
 const UPGRADE_HELP: &str = "\
 Replace the binary first, at the path from which `haechi up` was started (install(1) and mv(1) do it in one

@@ -24,6 +24,7 @@ struct Wishes {
     terminate: Signal,
     hang_up: Signal,
     upgrade: Signal,
+    reopen: Signal,
     requests: mpsc::Receiver<Request>,
 }
 
@@ -31,6 +32,8 @@ struct Wishes {
 enum Wish {
     Stop,
     Reload,
+    /// The access log was moved away.
+    Reopen,
     /// With who asks, if it isn't a signal.
     Upgrade(Option<Request>),
 }
@@ -41,6 +44,7 @@ impl Wishes {
             _ = self.interrupt.recv() => Wish::Stop,
             _ = self.terminate.recv() => Wish::Stop,
             _ = self.hang_up.recv() => Wish::Reload,
+            _ = self.reopen.recv() => Wish::Reopen,
             _ = self.upgrade.recv() => Wish::Upgrade(None),
             Some(request) = self.requests.recv() => Wish::Upgrade(Some(request)),
         }
@@ -62,6 +66,7 @@ pub async fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
         terminate: signal(SignalKind::terminate())?,
         hang_up: signal(SignalKind::hangup())?,
         upgrade: signal(SignalKind::user_defined2())?,
+        reopen: signal(SignalKind::user_defined1())?,
         requests,
     };
     let program = Program::of_this_process();
@@ -125,6 +130,7 @@ async fn serve(process: &Arc<Process>, program: &Program, wishes: &mut Wishes) -
         match wish {
             Wish::Stop => return Next::Stop,
             Wish::Reload => process.reload("SIGHUP").await,
+            Wish::Reopen => process.reopen_access_log(),
             Wish::Upgrade(asker) => {
                 if let Some(next) = upgrade(process, program, wishes, asker).await {
                     return next;
@@ -153,6 +159,7 @@ async fn upgrade(
                     Wish::Stop => return Some(Next::Stop),
                     // The new process reads the file as it is now; if it can't take over, the file's change is seen.
                     Wish::Reload => {}
+                    Wish::Reopen => process.reopen_access_log(),
                     Wish::Upgrade(mut other) => {
                         let why = "an upgrade is going on already; wait for it";
                         if other.is_none() {
@@ -195,6 +202,7 @@ async fn retire(process: &Arc<Process>, wishes: &mut Wishes) {
                 wish = wishes.next() => match wish {
                     Wish::Stop => break,
                     Wish::Reload => {}
+                    Wish::Reopen => process.reopen_access_log(),
                     Wish::Upgrade(mut asker) => {
                         let why = "another process has taken over from this one already; ask that one";
                         process.events.say("haechi", why);

@@ -41,6 +41,30 @@ async fn a_changed_file_is_applied_while_serving_and_a_mistake_changes_nothing()
 }
 
 #[tokio::test]
+async fn an_access_log_that_is_moved_away_is_written_anew() {
+    let folder = folder();
+    let (a, _a) = service("a").await;
+    let log = folder.path().join("access.log");
+    let services = format!("  a: {{ endpoints: [{a}] }}\n");
+    let routes = "    - { name: all, match: { path: /** }, service: a }\n";
+    let text = gateway(routes, &services);
+    let text = text.replace("  routes:", &format!("  access-log: {{ path: {} }}\n  routes:", log.display()));
+    let mut up = Up::start(&write(&folder, &text)).await;
+    let web = up.address("gateway web");
+    assert_eq!(get(&format!("{web}/one")).await.0, 200);
+    std::fs::rename(&log, folder.path().join("access.log.1")).unwrap();
+    up.signal(Signal::USR1);
+    assert_eq!(get(&format!("{web}/two")).await.0, 200);
+    while !log.exists() {
+        tokio::task::yield_now().await;
+    }
+    up.signal(Signal::TERM);
+    assert!(up.child.wait().await.unwrap().success());
+    let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap().lines().count();
+    assert_eq!(lines(&log) + lines(&folder.path().join("access.log.1")), 2);
+}
+
+#[tokio::test]
 async fn a_reload_that_changes_nothing_says_so_on_standard_error() {
     let folder = folder();
     let file = write(&folder, "gateway: { listeners: [{ name: web, listen: 127.0.0.1:0 }] }\n");

@@ -165,6 +165,13 @@ impl Process {
         self.subscriber.clone().current().services.keys().cloned().collect()
     }
 
+    /// Looks at once whether the access log was moved away.
+    pub fn reopen_access_log(&self) {
+        if let Some(gateway) = &self.gateway {
+            gateway.reopen_access_log();
+        }
+    }
+
     /// Drains the gateway, then stops the other parts.
     pub async fn stop(&self) {
         if let Some(control) = self.control.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -1,80 +1,20 @@
-//! The access log: each worker collects lines, a thread of its own writes them. A slow disk costs lines, which
-//! are counted, and never a request's time.
+//! The access log: each worker collects lines, a thread of its own (`log_writer.rs`) writes them. A slow disk costs
+//! lines, which are counted, and never a request's time.
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_core::{Instant, WallTime};
-use haechi_route::config::{AccessLog, LogFormat};
+use haechi_route::config::LogFormat;
 
 use crate::exchange::{Outcome, Timing};
+use crate::log_writer::Writer;
 use crate::prepare::{ClientFacts, RequestFacts};
 use crate::route::{Destination, RunningRoute};
 use crate::stats::Counter;
 
 /// Lines are handed over when this many bytes are there, or at the next sweep.
 const BATCH: usize = 64 << 10;
-
-/// Batches that wait for the disk, at most, over all workers.
-const QUEUE: usize = 64;
-
-/// The thread that writes, and how to reach it.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    pub config: AccessLog,
-    queue: SyncSender<Vec<u8>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    /// Opens the file and starts the thread.
-    pub fn start(config: &AccessLog) -> io::Result<Arc<Self>> {
-        let file = match &config.path {
-            Some(path) => Some(OpenOptions::new().create(true).append(true).open(path)?),
-            None => None,
-        };
-        let (queue, batches) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("access-log".into())
-            .spawn(move || write(file.as_ref(), &batches))?;
-        Ok(Arc::new(Self { config: config.clone(), queue, thread: Some(thread) }))
-    }
-
-    /// Waits until everything was written, when nobody else can add lines.
-    pub fn finish(this: Arc<Self>) {
-        if let Some(mut writer) = Arc::into_inner(this)
-            && let Some(thread) = writer.thread.take()
-        {
-            drop(writer);
-            if thread.join().is_err() {
-                tracing::error!("the access log's writer ended by a panic");
-            }
-        }
-    }
-}
-
-fn write(file: Option<&File>, batches: &Receiver<Vec<u8>>) {
-    let mut failing = false;
-    while let Ok(batch) = batches.recv() {
-        let result = match file {
-            Some(mut file) => file.write_all(&batch),
-            None => io::stdout().write_all(&batch),
-        };
-        match result {
-            Ok(()) => failing = false,
-            Err(error) if !failing => {
-                failing = true;
-                tracing::error!(%error, "the access log can't be written; lines are lost until it can");
-            }
-            Err(_) => {}
-        }
-    }
-}
 
 /// One worker's lines on their way to the writer.
 #[derive(Debug, Default)]
@@ -120,7 +60,7 @@ impl Lines {
         let capacity = batch.capacity();
         let full = std::mem::replace(&mut *batch, Vec::with_capacity(capacity));
         let lines = self.count.replace(0);
-        if writer.queue.try_send(full).is_err() {
+        if !writer.write(full) {
             dropped.add(lines);
         }
     }

@@ -14,10 +14,10 @@ use haechi_route::{GatewayConfig, Refused, RouteTable};
 use haechi_stream::Subscriber;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use crate::access_log::Writer;
 use crate::acme::Keeper;
 use crate::board::Board;
 use crate::listeners::{Listeners, Listening};
+use crate::log_writer::Writer;
 use crate::metrics;
 use crate::plan::Applied;
 use crate::resolving::Resolving;
@@ -335,6 +335,14 @@ impl Gateway {
             }
         }
         status
+    }
+
+    /// Looks at once whether the access log was moved away, and writes to a new file then. It looks by itself before
+    /// it writes, and every second.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &self.running.borrow().log {
+            log.look();
+        }
     }
 
     /// All counters, as Prometheus reads them.

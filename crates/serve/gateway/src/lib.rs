@@ -21,6 +21,7 @@ mod h2;
 mod hsts;
 mod introduce;
 mod listeners;
+mod log_writer;
 mod metrics;
 mod outbox;
 mod own;

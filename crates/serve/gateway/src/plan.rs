@@ -8,8 +8,8 @@ use haechi_core::{Generation, Instant, RouteName, ServiceName};
 use haechi_http::HeadLimits;
 use haechi_route::{GatewayConfig, Refused, RequestView, RouteTable};
 
-use crate::access_log::Writer;
 use crate::board::Board;
+use crate::log_writer::Writer;
 use crate::route::{Destination, RunningRoute};
 use crate::service::Service;
 use crate::tls::Live;

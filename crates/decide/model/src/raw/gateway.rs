@@ -93,7 +93,7 @@ pub struct ZuulImport {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AccessLog {
-    /// A file, appended to; without it standard output.
+    /// A file, appended to; without it standard output. Once it was moved away, a new one is written.
     pub path: Option<FilePath>,
     /// Its form.
     #[schemars(extend("default" = "text"))]
