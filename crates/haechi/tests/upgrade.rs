@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use haechi_web::client::{self, Client};
 use haechi_web::{Handler, Limits, Request, Response, answer};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,7 +54,8 @@ async fn service() -> (String, mpsc::Sender<&'static str>, watch::Sender<bool>) 
 struct Haechi {
     folder: TempDir,
     child: Child,
-    _lines: Lines<BufReader<ChildStdout>>,
+    /// What it prints, and what takes over from it.
+    lines: Lines<BufReader<ChildStdout>>,
     ready: String,
 }
 
@@ -74,7 +76,7 @@ impl Haechi {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next_line().await.unwrap().expect("it says that it is ready");
         assert!(ready.starts_with("haechi is ready: "), "{ready}");
-        Self { folder, child, _lines: lines, ready }
+        Self { folder, child, lines, ready }
     }
 
     fn program(&self) -> PathBuf {
@@ -121,9 +123,10 @@ impl Haechi {
     }
 
     async fn until_only(&self, pid: i32) {
-        while self.running() != [pid] {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        for other in self.running().into_iter().filter(|other| *other != pid) {
+            ended(other).await;
         }
+        assert_eq!(self.running(), [pid]);
     }
 }
 
@@ -158,6 +161,18 @@ fn running(folder: &Path) -> Vec<i32> {
     pids
 }
 
+/// Waits until a process has ended: its descriptor can be read then (pidfd_open(2)).
+async fn ended(pid: i32) {
+    // One that is gone was waited for already.
+    let Ok(process) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::NONBLOCK) else { return };
+    let waited = tokio::task::spawn_blocking(move || {
+        let mut waiting = [PollFd::new(&process, PollFlags::IN)];
+        // A signal may interrupt it.
+        while poll(&mut waiting, None).is_err() {}
+    });
+    waited.await.unwrap();
+}
+
 fn open_files(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
@@ -180,16 +195,16 @@ fn gateway(service: &str, more: &str) -> String {
 /// first that isn't ends the test.
 struct Load {
     stop: Arc<AtomicBool>,
-    right: Arc<AtomicU64>,
+    right: watch::Receiver<u64>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
     fn start(web: &str, tasks: usize) -> Self {
-        let (stop, right) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, (count, right)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
         let tasks: Vec<_> = (0..tasks)
             .map(|number| {
-                let (stop, right, url) = (stop.clone(), right.clone(), format!("http://{web}/{number}"));
+                let (stop, count, url) = (stop.clone(), count.clone(), format!("http://{web}/{number}"));
                 tokio::spawn(async move {
                     let kept = http();
                     while !stop.load(Ordering::Relaxed) {
@@ -197,7 +212,7 @@ impl Load {
                         let response = client.get(&url).send().await.unwrap_or_else(|e| panic!("{e:?}"));
                         assert_eq!(response.status(), 200);
                         assert_eq!(response.text().await.unwrap(), format!("/{number}"));
-                        right.fetch_add(1, Ordering::Relaxed);
+                        count.send_modify(|count| *count += 1);
                     }
                 })
             })
@@ -206,11 +221,10 @@ impl Load {
     }
 
     async fn until_more(&self, count: u64) {
-        let wanted = self.right.load(Ordering::Relaxed) + count;
-        while self.right.load(Ordering::Relaxed) < wanted {
-            assert!(self.tasks.iter().all(|task| !task.is_finished()), "a request failed");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let mut right = self.right.clone();
+        let wanted = *right.borrow() + count;
+        right.wait_for(|right| *right >= wanted).await.expect("a request failed");
+        assert!(self.tasks.iter().all(|task| !task.is_finished()), "a request failed");
     }
 
     async fn finish(self) -> u64 {
@@ -218,7 +232,7 @@ impl Load {
         for task in self.tasks {
             task.await.unwrap();
         }
-        self.right.load(Ordering::Relaxed)
+        *self.right.borrow()
     }
 }
 
@@ -252,8 +266,7 @@ async fn under_load_no_request_fails_and_a_download_outlives_three_upgrades() {
 #[tokio::test]
 async fn a_binary_or_file_that_can_not_start_changes_nothing_and_is_named() {
     let (address, _parts, _stop) = service().await;
-    let more = "upgrade: { start-timeout: 500ms }\n";
-    let haechi = Haechi::start(&gateway(&address, more)).await;
+    let haechi = Haechi::start(&gateway(&address, "")).await;
     let web = haechi.address("gateway web");
     let pid = haechi.child.id().unwrap().cast_signed();
     let load = Load::start(&web, 2);
@@ -261,7 +274,6 @@ async fn a_binary_or_file_that_can_not_start_changes_nothing_and_is_named() {
         ("#!/bin/sh\nexit 3\n", 0o755, "exit status: 3"),
         ("no program\n", 0o755, "can't start"),
         ("#!/bin/sh\nexec sleep 1000\n", 0o644, "can't start"),
-        ("#!/bin/sh\nexec sleep 1000\n", 0o755, "it said nothing for 500ms"),
         ("#!/bin/sh\nkill -9 $$\n", 0o755, "signal: 9"),
     ] {
         haechi.replace(script, mode);
@@ -288,6 +300,20 @@ async fn a_binary_or_file_that_can_not_start_changes_nothing_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_new_process_that_says_nothing_is_ended() {
+    let (address, _parts, _stop) = service().await;
+    let haechi = Haechi::start(&gateway(&address, "upgrade: { start-timeout: 1ms }\n")).await;
+    let pid = haechi.child.id().unwrap().cast_signed();
+    haechi.replace("#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let output = haechi.upgrade().await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    let why = said.contains("it said nothing for 1ms") && said.contains(&format!("pid {pid} serves on"));
+    assert!(why, "{said}");
+    assert_eq!(haechi.running(), [pid]);
+}
+
+#[tokio::test]
 async fn a_second_upgrade_is_refused_while_one_is_going_on() {
     let (address, _parts, _stop) = service().await;
     let mut haechi = Haechi::start_with(&gateway(&address, ""), |command| {
@@ -295,12 +321,10 @@ async fn a_second_upgrade_is_refused_while_one_is_going_on() {
     })
     .await;
     let mut log = BufReader::new(haechi.child.stderr.take().unwrap()).lines();
-    haechi.replace("#!/bin/sh\nexec sleep 1000\n", 0o755);
+    haechi.replace("#!/bin/sh\necho the new one runs\nexec sleep 1000\n", 0o755);
     let pid = Pid::from_raw(haechi.child.id().unwrap().cast_signed()).unwrap();
     kill_process(pid, Signal::USR2).unwrap();
-    while haechi.running().len() < 2 && !sleeping(haechi.child.id().unwrap()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    assert_eq!(haechi.lines.next_line().await.unwrap().unwrap(), "the new one runs");
     let refused = haechi.upgrade().await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("going on already"), "{}", text(&refused.stderr));
@@ -310,12 +334,6 @@ async fn a_second_upgrade_is_refused_while_one_is_going_on() {
     kill_process(pid, Signal::TERM).unwrap();
     assert!(haechi.child.wait().await.unwrap().success());
     assert!(haechi.running().is_empty());
-}
-
-/// Whether a process has a child.
-fn sleeping(parent: u32) -> bool {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-    children.is_ok_and(|children| !children.trim().is_empty())
 }
 
 #[tokio::test]
@@ -334,9 +352,7 @@ async fn twenty_upgrades_in_a_row_leave_one_process_with_no_more_open_files() {
     }
     assert!(counts.iter().all(|count| *count <= counts[0] + 2), "{counts:?}");
     kill_process(Pid::from_raw(last).unwrap(), Signal::TERM).unwrap();
-    while test_kill_process(Pid::from_raw(last).unwrap()).is_ok() && !haechi.running().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    ended(last).await;
     assert!(http().get(format!("http://{web}/x")).send().await.is_err(), "nobody holds the port");
 }
 
@@ -455,7 +471,7 @@ async fn gateways_elsewhere_that_follow_the_registry_do_not_hold_an_upgrade_up()
     exchange(&mut connection, "POST /eureka/apps/APP HTTP/1.1", &instance).await;
     let url = format!("http://{}/x", elsewhere.address("gateway web"));
     while http().get(&url).send().await.unwrap().status() != 200 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
     // The follower waits at the old process for news.
     registry.upgraded().await;
@@ -468,6 +484,6 @@ async fn gateways_elsewhere_that_follow_the_registry_do_not_hold_an_upgrade_up()
     exchange(&mut connection, "POST /eureka/apps/TWO HTTP/1.1", &two).await;
     let overview = format!("http://{}/api/overview", elsewhere.address("admin"));
     while !http().get(&overview).send().await.unwrap().text().await.unwrap().contains("TWO") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
