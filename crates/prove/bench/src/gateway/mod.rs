@@ -1,5 +1,5 @@
 //! `gateway`: CPU time a request of Haechi and its peers, each on one core, saturated, in turns (A B C A B C …) in
-//! one run; then latency at a rate, memory of idle connections and system calls a request.
+//! one run; memory of idle connections before it, latency at a rate and system calls a request after it.
 
 mod figures;
 mod h2load;
@@ -146,6 +146,12 @@ pub async fn run(options: Options) -> Result<(), Error> {
         }
     }
     let mut figures = Figures::new(&options, &subjects);
+    // Before all load: memory that an allocator kept from it would be given to these connections for nothing.
+    for subject in &subjects {
+        if options.idle > 0 && subject.log {
+            figures.idle.push((subject.name(), idle::bytes_per_connection(subject, options.idle).await?));
+        }
+    }
     for repetition in 0..options.reps {
         for row in &rows {
             for subject in &subjects {
@@ -167,11 +173,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
     for subject in subjects.iter().filter(|subject| subject.log && options.rate > 0) {
         figures.latencies.push(latency::at_rate(&options, subject, options.rate).await?);
     }
-    for subject in &subjects {
-        if options.idle > 0 && subject.log {
-            figures.idle.push((subject.name(), idle::bytes_per_connection(subject, options.idle).await?));
-        }
-    }
     if options.strace {
         for subject in subjects.iter().filter(|subject| subject.log) {
             for row in rows.iter().filter(|row| !row.by.is_h2load() && row.by != By::WebSocket) {
@@ -181,6 +182,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
         }
     }
     print!("{figures}");
+    for subject in subjects.iter().filter(|subject| subject.log) {
+        println!("{}: {}", subject.name(), subject.running.version);
+    }
     if options.show_configurations {
         for subject in &subjects {
             println!(
