@@ -239,18 +239,15 @@ impl Gateway {
         let live = live.map_err(|(name, source)| ApplyError::Tls { name, source })?;
         self.resolving.want(&config).await;
         let change = listeners.change(&config, self.workers.len())?;
-        self.addresses.send_modify(|addresses| {
-            addresses.retain(|name, _| !change.close.contains(name));
-            addresses.extend(change.added);
-        });
+        self.addresses.send_replace(listeners.addresses());
         self.certificates.follow(live.clone());
         self.acme.follow(&config);
         let applied = Arc::new(Applied::new(config, table, generation, log, live, &before));
         let mut waiting = Vec::with_capacity(self.workers.len());
         for (worker, open) in self.workers.iter().zip(change.open) {
             let (done, ack) = oneshot::channel();
-            let command =
-                Command::Apply { applied: applied.clone(), open, close: change.close.clone(), done };
+            let (close, renamed) = (change.close.clone(), change.renamed.clone());
+            let command = Command::Apply { applied: applied.clone(), open, close, renamed, done };
             worker.commands.send(command).map_err(|_| ApplyError::Stopped)?;
             waiting.push(ack);
         }

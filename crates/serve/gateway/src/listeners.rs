@@ -28,9 +28,9 @@ pub(crate) type ForWorkers = Vec<Vec<NewListener>>;
 #[derive(Debug)]
 pub(crate) struct Change {
     pub close: Vec<String>,
+    /// Listeners whose sockets go on under another name: both names.
+    pub renamed: Vec<(String, String)>,
     pub open: ForWorkers,
-    /// Where the new ones are.
-    pub added: Vec<(String, SocketAddr)>,
 }
 
 /// The listeners that are open.
@@ -56,64 +56,76 @@ impl Listeners {
         Self { open: BTreeMap::new(), inherited: inherited.unwrap_or_default(), held }
     }
 
-    /// Opens what is new for each of so many workers, and says which listeners close. Fails with nothing changed.
+    /// Opens what is new for each of so many workers, and says which listeners close. One that has the address of
+    /// another that goes takes over its sockets as they are. Fails with nothing changed.
     pub fn change(&mut self, config: &GatewayConfig, workers: usize) -> Result<Change, ApplyError> {
         // Only another address needs another socket; the rest is read with each connection.
         let stays = |name: &String, open: &Open| {
             config.listeners.get(name).is_some_and(|new| new.listen == open.listen)
         };
-        let close: Vec<String> = self
-            .open
-            .iter()
-            .filter(|(name, open)| !stays(name, open))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let mut change =
-            Change { close, open: (0..workers).map(|_| Vec::new()).collect(), added: Vec::new() };
+        let going = self.open.iter().filter(|(name, open)| !stays(name, open)).map(|(name, _)| name.clone());
+        let mut close: Vec<String> = going.collect();
+        let mut renamed = Vec::new();
+        let mut open: ForWorkers = (0..workers).map(|_| Vec::new()).collect();
         let mut opened = Vec::new();
         for (name, listener) in &config.listeners {
-            if self.open.get(name).is_some_and(|open| open.listen == listener.listen) {
+            if self.open.get(name).is_some_and(|open| stays(name, open)) {
+                continue;
+            }
+            let has_it = |old: &String| {
+                self.open.get(old).is_some_and(|open| is_bound(&open.sockets, listener.listen))
+            };
+            if let Some(index) = close.iter().position(has_it) {
+                renamed.push((close.remove(index), name.clone()));
                 continue;
             }
             let wrong = |source| ApplyError::Listen { name: name.clone(), source };
-            let sockets = self.sockets(name, listener.listen, &change.close, workers).map_err(wrong)?;
-            let bound =
-                sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.listen);
-            let failed = |source| wrong(ListenError { address: bound, source });
+            let sockets = self.sockets(name, listener.listen, workers).map_err(wrong)?;
+            let failed = |source| wrong(ListenError { address: bound(&sockets, listener.listen), source });
             for (index, socket) in sockets.iter().enumerate() {
                 if self.held.is_none() {
                     socket.listen().map_err(failed)?;
                 }
                 let socket = socket.try_clone().map_err(failed)?;
                 // There may be more sockets than workers: a worker of the process before had each.
-                change.open[index % workers].push(NewListener { name: name.clone(), socket });
+                open[index % workers].push(NewListener { name: name.clone(), socket });
             }
-            change.added.push((name.clone(), bound));
             opened.push((name.clone(), Open { listen: listener.listen, sockets }));
         }
-        self.open.retain(|name, _| !change.close.contains(name));
+        self.open.retain(|name, _| !close.contains(name));
+        let moved: Vec<_> = renamed.iter().filter_map(|(old, _)| self.open.remove(old)).collect();
+        for ((_, new), mut open) in renamed.iter().zip(moved) {
+            open.listen = config.listeners.get(new).map_or(open.listen, |listener| listener.listen);
+            self.open.insert(new.clone(), open);
+        }
         self.open.extend(opened);
         if let Some(held) = &mut self.held {
-            *held = std::mem::replace(&mut change.open, (0..workers).map(|_| Vec::new()).collect());
+            held.resize_with(workers, Vec::new);
+            for (held, new) in held.iter_mut().zip(&mut open) {
+                held.retain(|listener| !close.contains(&listener.name));
+                for listener in held.iter_mut() {
+                    if let Some((_, name)) = renamed.iter().find(|(old, _)| *old == listener.name) {
+                        listener.name.clone_from(name);
+                    }
+                }
+                held.append(new);
+            }
         }
-        Ok(change)
+        Ok(Change { close, renamed, open })
     }
 
-    /// Sockets for a listener: those of one that closes and was there, those that were inherited, or new ones.
+    /// Where each is.
+    pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
+        self.open.iter().map(|(name, open)| (name.clone(), bound(&open.sockets, open.listen))).collect()
+    }
+
+    /// Sockets for a listener: those that were inherited, or new ones.
     fn sockets(
         &mut self,
         name: &str,
         wanted: SocketAddr,
-        closing: &[String],
         workers: usize,
     ) -> Result<Vec<Socket>, ListenError> {
-        let was_there = self.open.iter().filter(|(name, _)| closing.contains(name)).find(|(known, open)| {
-            (*known == name && open.listen == wanted) || is_bound(&open.sockets, wanted)
-        });
-        if let Some((_, open)) = was_there {
-            let clones: std::io::Result<_> = open.sockets.iter().map(Socket::try_clone).collect();
-            return clones.map_err(|source| ListenError { address: wanted, source });
-        }
         let inherited = self.inherited.iter().position(|known| {
             (known.name == name && known.listen == wanted) || is_bound(&known.sockets, wanted)
         });
@@ -155,6 +167,11 @@ impl Listeners {
     pub fn clear(&mut self) {
         self.open.clear();
     }
+}
+
+/// Where sockets are: with the port that the system chose for 0.
+fn bound(sockets: &[Socket], wanted: SocketAddr) -> SocketAddr {
+    sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(wanted)
 }
 
 fn is_bound(sockets: &[Socket], address: SocketAddr) -> bool {

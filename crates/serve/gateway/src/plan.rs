@@ -81,7 +81,7 @@ impl Applied {
 /// What a worker runs. Replaced whole.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    applied: Arc<Applied>,
+    pub applied: Arc<Applied>,
     /// In the table's order; nothing where a route can't run.
     routes: Vec<Option<Rc<RunningRoute>>>,
     pub services: BTreeMap<ServiceName, Rc<Service>>,

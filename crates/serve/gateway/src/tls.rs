@@ -48,7 +48,13 @@ impl Live {
             else {
                 continue;
             };
-            let old = before.listeners.get(name);
+            // A listener that was renamed goes on with its tickets.
+            let renamed = || {
+                let gone = |known: &&String| !config.listeners.contains_key(*known);
+                let same = before.listeners.iter().find(|(known, old)| gone(known) && *old.files() == files);
+                same.map(|(_, old)| old)
+            };
+            let old = before.listeners.get(name).or_else(renamed);
             let tls = if let Some(same) = old.filter(|old| *old.files() == files) {
                 same.clone()
             } else {

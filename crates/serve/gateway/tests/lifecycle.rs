@@ -88,6 +88,65 @@ async fn a_listener_comes_and_goes_and_the_others_are_not_touched() {
 }
 
 #[tokio::test]
+async fn a_listener_that_is_renamed_keeps_its_socket_and_its_connections() {
+    let service = Service::text("hi").await;
+    let mut config = config(&[service.address]);
+    let (gateway, address) = start(config.clone()).await;
+    config.listeners.insert("other".into(), Listener::plain(([127, 0, 0, 1], 0).into()));
+    gateway.apply(config.clone(), Generation(2)).await.unwrap();
+    let other = gateway.local_addrs()["other"];
+    let mut kept = Client::connect(address).await;
+    kept.get("/").await;
+    // `web` goes, and `new` and `other` change places from then on.
+    config.listeners.clear();
+    for generation in 3..40 {
+        let (web, aside) = if generation % 2 == 0 { ("new", "other") } else { ("other", "new") };
+        config.listeners.insert(web.into(), Listener::plain(address));
+        let redirect = Listener { redirect_to_https: Some(443), ..Listener::plain(other) };
+        config.listeners.insert(aside.into(), redirect);
+        // It waits in the kernel, or was just accepted.
+        let mut new = Client::connect(address).await;
+        gateway.apply(config.clone(), Generation(generation)).await.unwrap();
+        assert_eq!(gateway.local_addrs().len(), 2);
+        assert_eq!((gateway.local_addrs()[web], gateway.local_addrs()[aside]), (address, other));
+        assert_eq!(new.get("/").await.text(), "hi");
+        assert_eq!(kept.get("/").await.text(), "hi");
+        assert_eq!(Client::connect(other).await.get("/").await.status(), 308);
+    }
+}
+
+#[tokio::test]
+async fn what_changes_before_a_process_that_takes_over_accepts_is_accepted_from() {
+    let service = Service::text("hi").await;
+    let mut config = config(&[service.address]);
+    let any = Listener::plain(([127, 0, 0, 1], 0).into());
+    for name in ["stays", "goes"] {
+        config.listeners.insert(name.into(), any.clone());
+    }
+    let options = Options {
+        config: config.clone(),
+        generation: Generation(1),
+        workers: 2,
+        clock: SystemClock::start(),
+        subscriber: None,
+    };
+    let gateway = Gateway::take_over(options, Vec::new()).await.unwrap();
+    let (web, goes) = (gateway.local_addrs()["web"], gateway.local_addrs()["goes"]);
+    config.listeners.remove("goes");
+    config.listeners.remove("web");
+    config.listeners.insert("renamed".into(), Listener::plain(web));
+    config.listeners.insert("new".into(), any);
+    gateway.apply(config, Generation(2)).await.unwrap();
+    gateway.accept().await.unwrap();
+    let addresses = gateway.local_addrs();
+    assert_eq!(addresses["renamed"], web);
+    for name in ["stays", "renamed", "new"] {
+        assert_eq!(Client::connect(addresses[name]).await.get("/").await.text(), "hi", "{name}");
+    }
+    assert!(tokio::net::TcpStream::connect(goes).await.is_err());
+}
+
+#[tokio::test]
 async fn a_configuration_that_cannot_be_had_changes_nothing() {
     let service = Service::text("hi").await;
     let mut config = config(&[service.address]);

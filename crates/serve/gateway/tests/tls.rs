@@ -350,3 +350,36 @@ async fn a_plain_listener_can_redirect_to_https() {
     assert_eq!(answer.field("location"), Some("https://test.example:8443/"));
     assert_eq!(service.connections(), 0);
 }
+
+#[tokio::test]
+async fn a_handshake_goes_on_while_its_listener_is_renamed_or_closed() {
+    let (ca, service) = (Ca::new("ca"), Service::text("hi").await);
+    let certificate = ca.write("a.pem", &["a.example"], 1);
+    let mut config = secure(&service, tls(&[&certificate]));
+    let (gateway, address) = start(config.clone()).await;
+    let client = ca.client(None);
+    let listener = Listener { listen: address, ..config.listeners["web"].clone() };
+    let mut generation = 1;
+    for round in 0..30 {
+        // Accepted by the kernel, and maybe not yet by the worker.
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        config.listeners.clear();
+        let closes = round % 3 == 0;
+        if !closes {
+            config.listeners.insert(format!("web-{round}"), listener.clone());
+        }
+        generation += 1;
+        gateway.apply(config.clone(), Generation(generation)).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(client.clone());
+        let mut stream = connector.connect("a.example".try_into().unwrap(), stream).await.unwrap();
+        assert!(get(&mut stream, "a.example", "hi").await.is_ok(), "round {round}");
+        if closes {
+            while tokio::net::TcpStream::connect(address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+            config.listeners.insert("web".into(), listener.clone());
+            generation += 1;
+            gateway.apply(config.clone(), Generation(generation)).await.unwrap();
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Accepting connections.
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 use crate::h2;
 use crate::hsts;
 use crate::outbox::Outbox;
+use crate::plan::Applied;
 use crate::prepare::ClientFacts;
 use crate::way;
 
@@ -29,8 +31,52 @@ use crate::way;
 /// long enough not to spin.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// A socket that is accepted from.
+#[derive(Debug)]
+pub(super) struct Accepting {
+    /// Of its listener now: another one may take over the socket.
+    name: RefCell<String>,
+    /// What ran when it was told to stop: that knows the listener.
+    last: RefCell<Option<Arc<Applied>>>,
+    stop: Notify,
+}
+
+impl Accepting {
+    pub fn new(name: &str) -> Rc<Self> {
+        let (name, last) = (RefCell::new(name.to_owned()), RefCell::default());
+        Rc::new(Self { name, last, stop: Notify::new() })
+    }
+
+    /// From now on its connections are of this listener.
+    pub fn rename(&self, name: &str) {
+        name.clone_into(&mut self.name.borrow_mut());
+    }
+
+    /// Accepts nothing more than what waits already. That is served as the listener was until now.
+    pub fn close(&self, worker: &Worker) {
+        *self.last.borrow_mut() = Some(worker.plan.borrow().applied.clone());
+        self.stop.notify_one();
+    }
+
+    /// The socket of another worker's listener, as that one knows it.
+    pub fn elsewhere(name: String, applied: Arc<Applied>) -> Rc<Self> {
+        let (name, last) = (RefCell::new(name), RefCell::new(Some(applied)));
+        Rc::new(Self { name, last, stop: Notify::new() })
+    }
+
+    /// The listener's name now, and what knows it.
+    pub fn known(&self, worker: &Worker) -> (String, Arc<Applied>) {
+        (self.name.borrow().clone(), self.applied(worker))
+    }
+
+    /// By what its connections are served.
+    fn applied(&self, worker: &Worker) -> Arc<Applied> {
+        self.last.borrow().clone().unwrap_or_else(|| worker.plan.borrow().applied.clone())
+    }
+}
+
 /// Accepts until told to stop, then takes what the kernel accepted already: closing would reset it.
-pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worker>, stop: Rc<Notify>) {
+pub(super) async fn accept(listener: TcpListener, own: Rc<Accepting>, worker: Rc<Worker>) {
     let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let mut stopping = false;
     let mut failing = false;
@@ -43,7 +89,7 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
         } else {
             tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = stop.notified() => {
+                () = own.stop.notified() => {
                     stopping = true;
                     continue;
                 }
@@ -52,10 +98,9 @@ pub(super) async fn accept(listener: TcpListener, name: String, worker: Rc<Worke
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let kept =
-                    if stopping { Some(stream) } else { hand_over(stream, peer, &name, port, &worker) };
+                let kept = if stopping { Some(stream) } else { hand_over(stream, peer, &own, port, &worker) };
                 if let Some(stream) = kept {
-                    welcome(stream, peer, port, &name, &worker).await;
+                    welcome(stream, peer, port, &own, &worker).await;
                 }
             }
             // The connection was gone before it was taken.
@@ -79,17 +124,17 @@ pub(super) async fn welcome(
     stream: TcpStream,
     peer: SocketAddr,
     port: u16,
-    listener: &str,
+    own: &Rc<Accepting>,
     worker: &Rc<Worker>,
 ) {
     while !worker.places.make_room(worker) {
         tokio::time::sleep(PAUSE).await;
     }
     let ip = peer.ip().to_canonical();
-    if is_proxy(worker, listener, ip) {
-        start_proxied(stream, peer, port, worker, listener);
+    if is_proxy(own, worker, ip) {
+        start_proxied(stream, peer, port, worker, own);
     } else if let Some(place) = worker.places.take(worker, ip) {
-        start(stream, facts(ip, port), place, listener);
+        start(stream, facts(ip, port), place, own);
     }
 }
 
@@ -121,16 +166,16 @@ fn facts(ip: IpAddr, port: u16) -> ClientFacts {
 }
 
 /// Whether connections from this address to this listener begin with a header of the PROXY protocol.
-fn is_proxy(worker: &Worker, listener: &str, ip: IpAddr) -> bool {
-    let plan = worker.plan.borrow();
-    let config = plan.config.listeners.get(listener);
+fn is_proxy(own: &Accepting, worker: &Worker, ip: IpAddr) -> bool {
+    let plan = own.applied(worker);
+    let config = plan.config.listeners.get(&*own.name.borrow());
     config.and_then(|config| config.proxy_protocol.as_ref()).is_some_and(|from| from.expects(ip))
 }
 
 /// Begins with the header of a proxy, then goes on as for the client that it names.
-fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Worker>, listener: &str) {
+fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Worker>, own: &Rc<Accepting>) {
     let mut place = worker.places.take_uncounted(worker);
-    let (worker, listener) = (worker.clone(), listener.to_owned());
+    let (worker, own) = (worker.clone(), own.clone());
     let deadline = waiting(&worker);
     tokio::task::spawn_local(async move {
         let Some(said) = take_header(&stream, peer, &deadline, &worker).await else { return };
@@ -139,13 +184,14 @@ fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Wor
         if place.count_for(ip) {
             let port = addresses.map_or(port, |of| of.destination.port());
             let facts = ClientFacts { addresses: addresses.map(Box::new), ..facts(ip, port) };
-            start(stream, facts, place, &listener);
+            start(stream, facts, place, &own);
         }
     });
 }
 
-fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, listener: &str) {
-    let plan = place.worker.plan.borrow().clone();
+fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Accepting) {
+    let plan = own.applied(&place.worker);
+    let listener = &*own.name.borrow();
     if let Some(tls) = plan.tls.listener(listener) {
         let config = plan.config.listeners.get(listener).and_then(|config| config.tls.as_ref());
         facts.hsts = config.and_then(|tls| tls.hsts.as_ref()).map(hsts::line);

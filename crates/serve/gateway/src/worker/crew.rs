@@ -13,8 +13,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Worker;
-use super::accept::welcome;
+use super::accept::{Accepting, welcome};
 use crate::board::Board;
+use crate::plan::Applied;
 
 /// So many connections more than another's a worker keeps in any case. Handing one over costs about what accepting it
 /// did, and short ones are gone before it pays.
@@ -45,8 +46,10 @@ pub(crate) type Posted = Option<HandedOver>;
 pub(crate) struct HandedOver {
     pub stream: std::net::TcpStream,
     pub peer: SocketAddr,
-    /// The listener, and the port that was connected to.
+    /// The listener, and what knows it: the other worker may run something newer or older.
     pub listener: String,
+    pub applied: Arc<Applied>,
+    /// The port that was connected to.
     pub port: u16,
 }
 
@@ -119,14 +122,15 @@ impl Seat {
 pub(super) fn hand_over(
     stream: TcpStream,
     peer: SocketAddr,
-    listener: &str,
+    own: &Accepting,
     port: u16,
     worker: &Worker,
 ) -> Option<TcpStream> {
     let Some(seat) = worker.crew.lighter_than(worker.index) else { return Some(stream) };
     // What the runtime can't let go of is of no use to either worker.
     let stream = stream.into_std().ok()?;
-    match seat.send(HandedOver { stream, peer, listener: listener.to_owned(), port }) {
+    let (listener, applied) = own.known(worker);
+    match seat.send(HandedOver { stream, peer, listener, applied, port }) {
         Ok(()) => {
             worker.stats.handed_over.one();
             None
@@ -138,9 +142,12 @@ pub(super) fn hand_over(
 /// Serves what other workers hand over.
 pub(super) async fn receive(mut posted: UnboundedReceiver<Posted>, worker: Rc<Worker>) {
     while let Some(post) = posted.recv().await {
-        if let Some(HandedOver { stream, peer, listener, port }) = post {
+        if let Some(HandedOver { stream, peer, listener, applied, port }) = post {
             match TcpStream::from_std(stream) {
-                Ok(stream) => welcome(stream, peer, port, &listener, &worker).await,
+                Ok(stream) => {
+                    let own = Accepting::elsewhere(listener, applied);
+                    welcome(stream, peer, port, &own, &worker).await;
+                }
                 Err(error) => tracing::warn!(%error, listener, "can't watch a connection"),
             }
             worker.crew.arrived(worker.index);

@@ -9,10 +9,10 @@ use haechi_core::{Clock, Instant};
 use haechi_net::listen::Socket;
 use haechi_stream::Subscriber;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::accept::accept;
+use super::accept::{Accepting, accept};
 use super::{Crew, Places, Posted, Worker, crew};
 use crate::board::Board;
 use crate::discover::Resolved;
@@ -54,8 +54,14 @@ pub(crate) struct NewListener {
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Run this. Listeners in `close` stop first.
-    Apply { applied: Arc<Applied>, open: Vec<NewListener>, close: Vec<String>, done: oneshot::Sender<()> },
+    /// Run this. Listeners in `close` stop first; then those in `renamed` take their new names.
+    Apply {
+        applied: Arc<Applied>,
+        open: Vec<NewListener>,
+        close: Vec<String>,
+        renamed: Vec<(String, String)>,
+        done: oneshot::Sender<()>,
+    },
     /// Accept from these too, knowing the newest directory.
     Accept { open: Vec<NewListener>, done: oneshot::Sender<()> },
     /// Accept nothing more, finish what is in flight, say when nothing is left.
@@ -103,15 +109,16 @@ async fn work(mut setup: Setup) {
     }
     spawn_local(follow_dns(worker.clone(), setup.resolved.clone()));
     // A listener can have more than one socket.
-    let mut listeners: BTreeMap<String, Vec<Rc<Notify>>> = BTreeMap::new();
+    let mut listeners: BTreeMap<String, Vec<Rc<Accepting>>> = BTreeMap::new();
     while let Some(command) = setup.commands.recv().await {
         match command {
-            Command::Apply { applied, open, close, done } => {
+            Command::Apply { applied, open, close, renamed, done } => {
                 for name in close {
-                    for stop in listeners.remove(&name).into_iter().flatten() {
-                        stop.notify_one();
+                    for accepting in listeners.remove(&name).into_iter().flatten() {
+                        accepting.close(&worker);
                     }
                 }
+                rename(&mut listeners, renamed);
                 worker.apply(&applied);
                 listen(open, &worker, &mut listeners);
                 // The caller may have stopped waiting.
@@ -124,8 +131,8 @@ async fn work(mut setup: Setup) {
                 let _ = done.send(());
             }
             Command::Drain { idle_after, done } => {
-                for stop in std::mem::take(&mut listeners).into_values().flatten() {
-                    stop.notify_one();
+                for accepting in std::mem::take(&mut listeners).into_values().flatten() {
+                    accepting.close(&worker);
                 }
                 worker.crew.close(worker.index);
                 worker.draining.set(true);
@@ -141,20 +148,32 @@ async fn work(mut setup: Setup) {
     worker.flush_log();
 }
 
-fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Notify>>>) {
+/// Names may change places, so that all are taken before one is given.
+fn rename(listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>, renamed: Vec<(String, String)>) {
+    let taken: Vec<_> =
+        renamed.into_iter().map(|(old, new)| (new, listeners.remove(&old).unwrap_or_default())).collect();
+    for (name, accepting) in taken {
+        for one in &accepting {
+            one.rename(&name);
+        }
+        listeners.insert(name, accepting);
+    }
+}
+
+fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>) {
     for new in open {
         match TcpListener::from_std(new.socket.into_listener()) {
             Ok(listener) => {
-                let stop = Rc::new(Notify::new());
+                let own = Accepting::new(&new.name);
                 worker.accepting.set(worker.accepting.get() + 1);
-                let accepting = accept(listener, new.name.clone(), worker.clone(), stop.clone());
+                let accepting = accept(listener, own.clone(), worker.clone());
                 let worker = worker.clone();
                 spawn_local(async move {
                     accepting.await;
                     worker.accepting.set(worker.accepting.get() - 1);
                     worker.emptied.notify_one();
                 });
-                listeners.entry(new.name).or_default().push(stop);
+                listeners.entry(new.name).or_default().push(own);
             }
             Err(error) => tracing::error!(%error, listener = new.name, "can't watch a listener"),
         }
