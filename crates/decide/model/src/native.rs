@@ -1,5 +1,6 @@
 //! Lowered values as the file that would give them: for `haechi import` and for showing effective values.
 
+mod layer4;
 mod tls;
 
 use haechi_core::units::show_duration;
@@ -17,7 +18,9 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
     let listeners = config.listeners.iter().map(|(name, listener)| raw::Listener {
         name: raw::Name(name.clone()),
         listen: raw::SocketAddress(listener.listen.to_string()),
-        http2: Some(listener.http2),
+        protocol: Some(layer4::protocol(listener.protocol)),
+        // What is HTTP's alone is not said of others.
+        http2: (listener.protocol == route::ListenerProtocol::Http).then_some(listener.http2),
         tls: listener.tls.as_ref().map(tls::of_listener),
         redirect_to_https: listener.redirect_to_https,
         proxy_protocol: listener.proxy_protocol.as_ref().map(|proxy| raw::ProxyProtocol {
@@ -29,6 +32,8 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
             workers: u16::try_from(config.workers).ok().filter(|workers| *workers != 0),
             listeners: listeners.collect(),
             routes: config.routes.iter().map(route).collect(),
+            tcp_routes: layer4::tcp(config),
+            tls_routes: layer4::tls(config),
             import: None,
             access_log: config.access_log.as_ref().map(access_log),
             limits: Some(limits(&config.limits)),
@@ -130,6 +135,8 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         http2_resets: Some(limits.http2_resets),
         handshakes: u32::try_from(limits.handshakes).ok(),
         handshake_timeout: Some(duration(limits.handshake_timeout)),
+        tunnel_idle: Some(duration(limits.tunnel_idle)),
+        tunnel_drain: Some(duration(limits.tunnel_drain)),
     }
 }
 

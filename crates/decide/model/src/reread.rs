@@ -214,7 +214,7 @@ impl Assembled {
         // With an import, which routes there are is known only later.
         self.lowered.zuul.is_some()
             || (nameless(gateway).is_empty()
-                && unused(&gateway.services, &gateway.routes).next().is_none()
+                && unused(&gateway.services, &gateway.routes, &gateway.layer4).next().is_none()
                 && self
                     .lowered
                     .expectations

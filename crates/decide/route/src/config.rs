@@ -3,6 +3,7 @@
 //! `haechi-model` lowers the YAML file into these, `haechi-zuul` lowers Zuul's properties into these, and
 //! the gateway runs them. A reload is the difference between two [`GatewayConfig`]s.
 
+mod layer4;
 mod proxy;
 mod tls;
 
@@ -15,6 +16,7 @@ pub use haechi_content::{Coding, Compress};
 use haechi_core::{RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
+pub use layer4::{Layer4, Layer4Route, ListenerProtocol};
 pub use proxy::{BadNetwork, Network, ProxyFrom, ProxyVersion};
 pub use tls::{
     Acme, Certificate, Challenge, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName,
@@ -29,6 +31,8 @@ pub struct GatewayConfig {
     pub listeners: BTreeMap<String, Listener>,
     /// What it does with a request. Order has no meaning: the most specific match wins.
     pub routes: Vec<Route>,
+    /// Where connections go that are passed on unread.
+    pub layer4: Vec<Layer4Route>,
     /// Where requests go, by name as routes use it.
     pub services: BTreeMap<ServiceName, Service>,
     /// Where each request's line goes.
@@ -37,11 +41,13 @@ pub struct GatewayConfig {
     pub limits: Limits,
 }
 
-/// A socket that accepts HTTP.
+/// A socket that the gateway accepts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Address and port; port 0 lets the system choose (tests).
     pub listen: SocketAddr,
+    /// What it takes. All that follows is HTTP's.
+    pub protocol: ListenerProtocol,
     /// Whether clients may speak HTTP/2.
     pub http2: bool,
     /// Speaks TLS.
@@ -55,7 +61,8 @@ pub struct Listener {
 impl Listener {
     /// Plain HTTP at an address, and HTTP/2 for clients that know it beforehand.
     pub const fn plain(listen: SocketAddr) -> Self {
-        Self { listen, http2: true, tls: None, redirect_to_https: None, proxy_protocol: None }
+        let protocol = ListenerProtocol::Http;
+        Self { listen, protocol, http2: true, tls: None, redirect_to_https: None, proxy_protocol: None }
     }
 }
 
@@ -420,8 +427,12 @@ pub struct Limits {
     pub http2_resets: u32,
     /// TLS handshakes under way, per worker.
     pub handshakes: usize,
-    /// For a TLS handshake to be done.
+    /// For a TLS handshake to be done, or a ClientHello to arrive that decides where its connection goes.
     pub handshake_timeout: Duration,
+    /// For a connection that switched protocols (WebSocket) and in which no byte moves.
+    pub tunnel_idle: Duration,
+    /// For tunnels whose listener or route is gone.
+    pub tunnel_drain: Duration,
 }
 
 impl Default for Limits {
@@ -448,6 +459,8 @@ impl Default for Limits {
             http2_resets: 1_000,
             handshakes: 10_000,
             handshake_timeout: Duration::from_secs(10),
+            tunnel_idle: Duration::from_secs(3600),
+            tunnel_drain: Duration::from_secs(600),
         }
     }
 }

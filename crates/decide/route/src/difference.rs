@@ -8,8 +8,8 @@ use std::fmt::{self, Write as _};
 use haechi_core::units::show_duration;
 
 use crate::config::{
-    AccessLog, Action, Balance, Compress, Endpoints, Files, Filter, GatewayConfig, Limits, LogFormat,
-    Protocol, ProxyFrom, ProxyVersion, Redirect, RedirectPath, Respond, Route, Service, Symlinks,
+    AccessLog, Action, Balance, Compress, Endpoints, Files, Filter, GatewayConfig, Layer4Route, Limits,
+    LogFormat, Protocol, ProxyFrom, ProxyVersion, Redirect, RedirectPath, Respond, Route, Service, Symlinks,
 };
 use crate::explain::{host_words, path_words, value_words};
 
@@ -69,6 +69,7 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
                 listener.redirect_to_https.map_or_else(|| "none".to_owned(), |port| port.to_string());
             let fields = vec![
                 ("listen", listener.listen.to_string()),
+                ("protocol", listener.protocol.as_str().to_owned()),
                 ("http2", http2),
                 ("tls", tls),
                 ("redirect-to-https", redirect),
@@ -80,6 +81,7 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
     };
     compare(&listeners(old), &listeners(new), &mut changes);
     routes(old, new, &mut changes);
+    compare(&layer4(old), &layer4(new), &mut changes);
     let services = |config: &GatewayConfig| {
         config
             .services
@@ -94,6 +96,24 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
     };
     compare(&rest(old), &rest(new), &mut changes);
     changes
+}
+
+/// Routes of what is passed on unread.
+fn layer4(config: &GatewayConfig) -> Vec<(String, Fields)> {
+    let one = |route: &Layer4Route| {
+        let fields = vec![
+            ("listener", route.listener.clone()),
+            ("hosts", listed(route.hosts.iter().map(host_words))),
+            ("service", route.service.to_string()),
+            ("timeouts.connect", show_duration(route.connect_timeout)),
+            ("idle", show_duration(route.idle_timeout)),
+            ("attempts", route.attempts.to_string()),
+        ];
+        (format!("{}-route {}", route.kind.as_str(), route.name), fields)
+    };
+    let mut routes: Vec<_> = config.layer4.iter().map(one).collect();
+    routes.sort();
+    routes
 }
 
 /// Words are made of routes that differ alone: there may be many thousands.
@@ -244,6 +264,8 @@ fn of_limits(limits: &Limits) -> Fields {
         ("http2-resets", limits.http2_resets.to_string()),
         ("handshakes", limits.handshakes.to_string()),
         ("handshake-timeout", show_duration(limits.handshake_timeout)),
+        ("tunnel-idle", show_duration(limits.tunnel_idle)),
+        ("tunnel-drain", show_duration(limits.tunnel_drain)),
     ]
 }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use haechi_core::ServiceName;
 
 use crate::config::{
-    Action, Endpoints, Filter, GatewayConfig, PathPattern, Redirect, RedirectPath, Respond, Route, Service,
+    Action, Endpoints, Filter, GatewayConfig, ListenerProtocol, PathPattern, Redirect, RedirectPath, Respond,
+    Route, Service,
 };
 use crate::path::normal_literal;
 use crate::table::RouteTable;
@@ -59,6 +60,18 @@ pub fn lint(config: &GatewayConfig) -> Vec<Problem> {
             }
         }
         lint.route(route);
+    }
+    for route in &config.layer4 {
+        lint.at(format!("{}-route {}", route.kind.as_str(), route.name));
+        used.insert(&route.service);
+        if !config.services.contains_key(&route.service) {
+            lint.error(format!("service {} is not there; add it to services", route.service));
+        }
+        let kind = ListenerProtocol::Layer4(route.kind);
+        if config.listeners.get(&route.listener).is_none_or(|listener| listener.protocol != kind) {
+            let kind = route.kind.as_str();
+            lint.error(format!("there is no listener {} with protocol {kind}", route.listener));
+        }
     }
     for (name, service) in &config.services {
         lint.at(format!("service {name}"));

@@ -36,14 +36,26 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Lines {
-    /// Adds a line.
+    /// Adds a request's line.
     pub fn add(&self, writer: &Writer, entry: &Entry<'_>, dropped: &Counter) {
+        self.add_with(writer, entry.wall, dropped, |out, date, format| match format {
+            LogFormat::Json => write_json(out, entry, date),
+            LogFormat::Text => write_text(out, entry, date),
+        });
+    }
+
+    /// Adds the line that `write` writes.
+    #[inline]
+    pub fn add_with(
+        &self,
+        writer: &Writer,
+        wall: WallTime,
+        dropped: &Counter,
+        write: impl FnOnce(&mut Vec<u8>, &str, LogFormat),
+    ) {
         let mut batch = self.batch.borrow_mut();
         let mut date = self.date.borrow_mut();
-        match writer.config.format {
-            LogFormat::Json => write_json(&mut batch, entry, date.of(entry.wall)),
-            LogFormat::Text => write_text(&mut batch, entry, date.of(entry.wall)),
-        }
+        write(&mut batch, date.of(wall), writer.config.format);
         self.count.set(self.count.get() + 1);
         if batch.len() >= BATCH {
             drop(batch);
@@ -92,11 +104,11 @@ impl Date {
     }
 }
 
-fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
+pub(crate) fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -141,16 +153,45 @@ fn write_text(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
         number(out, micros);
         out.extend_from_slice(b"us");
     }
-    for failed in &entry.timing.failed {
-        for part in [" failed=", &failed.endpoint.text, "/", failed.failure.proxy_status()] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
+    failed_text(out, entry.timing);
     if let Some(failure) = entry.outcome.failure {
         out.extend_from_slice(b" error=");
         out.extend_from_slice(failure.proxy_status().as_bytes());
     }
     out.push(b'\n');
+}
+
+/// The attempts that led to no answer.
+pub(crate) fn failed_text(out: &mut Vec<u8>, timing: &Timing) {
+    for failed in &timing.failed {
+        for part in [" failed=", &failed.endpoint.text, "/", failed.failure.proxy_status()] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+/// The same as a field of an object.
+pub(crate) fn failed_json(out: &mut Vec<u8>, timing: &Timing, wall: WallTime, now: Instant) {
+    for (index, failed) in timing.failed.iter().enumerate() {
+        let before = micros(now.since(failed.at)) / 1000;
+        let at = WallTime(wall.0.saturating_sub(before)).to_string();
+        let opening = if index == 0 { ",\"failed\":[{\"endpoint\":\"" } else { "},{\"endpoint\":\"" };
+        let parts = [
+            opening,
+            &failed.endpoint.text,
+            "\",\"time\":\"",
+            &at,
+            "\",\"error\":\"",
+            failed.failure.proxy_status(),
+            "\"",
+        ];
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    if !timing.failed.is_empty() {
+        out.extend_from_slice(b"}]");
+    }
 }
 
 fn write_json(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
@@ -182,26 +223,7 @@ fn write_json(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
         out.extend_from_slice(b"_us\":");
         number(out, micros);
     }
-    for (index, failed) in entry.timing.failed.iter().enumerate() {
-        let before = micros(entry.now.since(failed.at)) / 1000;
-        let at = WallTime(entry.wall.0.saturating_sub(before)).to_string();
-        let opening = if index == 0 { ",\"failed\":[{\"endpoint\":\"" } else { "},{\"endpoint\":\"" };
-        let parts = [
-            opening,
-            &failed.endpoint.text,
-            "\",\"time\":\"",
-            &at,
-            "\",\"error\":\"",
-            failed.failure.proxy_status(),
-            "\"",
-        ];
-        for part in parts {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
-    if !entry.timing.failed.is_empty() {
-        out.extend_from_slice(b"}]");
-    }
+    failed_json(out, entry.timing, entry.wall, entry.now);
     if let Some(failure) = entry.outcome.failure {
         out.extend_from_slice(b",\"error\":\"");
         out.extend_from_slice(failure.proxy_status().as_bytes());
@@ -211,7 +233,7 @@ fn write_json(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
 }
 
 /// Everything that reaches a line is visible ASCII or a name from the configuration; two bytes need care.
-fn escape(out: &mut Vec<u8>, value: &str) {
+pub(crate) fn escape(out: &mut Vec<u8>, value: &str) {
     if !value.bytes().any(|byte| byte == b'"' || byte == b'\\') {
         out.extend_from_slice(value.as_bytes());
         return;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haechi_core::{RouteName, ServiceName};
 
+use crate::layer4::Layer4Stats;
 use crate::stats::{RouteStats, ServiceStats, WorkerStats};
 
 /// The counters of one worker.
@@ -19,6 +20,7 @@ pub(crate) struct Board {
 struct Inner {
     routes: BTreeMap<RouteName, Arc<RouteStats>>,
     services: BTreeMap<ServiceName, Arc<ServiceStats>>,
+    layer4: BTreeMap<RouteName, Arc<Layer4Stats>>,
 }
 
 impl Board {
@@ -37,16 +39,32 @@ impl Board {
         self.lock().services.entry(name.clone()).or_default().clone()
     }
 
+    /// The counters of a route of layer 4.
+    pub fn layer4(&self, name: &RouteName) -> Arc<Layer4Stats> {
+        self.lock().layer4.entry(name.clone()).or_default().clone()
+    }
+
     /// Forgets routes and services that are no longer configured.
-    pub fn keep(&self, route: impl Fn(&RouteName) -> bool, service: impl Fn(&ServiceName) -> bool) {
+    pub fn keep(
+        &self,
+        route: impl Fn(&RouteName) -> bool,
+        service: impl Fn(&ServiceName) -> bool,
+        layer4: impl Fn(&RouteName) -> bool,
+    ) {
         let mut inner = self.lock();
         inner.routes.retain(|name, _| route(name));
         inner.services.retain(|name, _| service(name));
+        inner.layer4.retain(|name, _| layer4(name));
     }
 
     /// All routes' counters.
     pub fn routes(&self) -> BTreeMap<RouteName, Arc<RouteStats>> {
         self.lock().routes.clone()
+    }
+
+    /// All counters of routes of layer 4.
+    pub fn layer4_routes(&self) -> BTreeMap<RouteName, Arc<Layer4Stats>> {
+        self.lock().layer4.clone()
     }
 
     /// All services' counters.

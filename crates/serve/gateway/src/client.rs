@@ -90,21 +90,7 @@ impl Client {
     /// Closes a connection on which bytes of a request may still arrive. Closing at once would reset it, and
     /// the reset could destroy the answer before the client reads it (RFC 9112 §9.6).
     pub async fn linger(mut self, worker: &Worker) {
-        if self.conn.shutdown().await.is_err() {
-            return;
-        }
-        self.deadline.set(worker.now() + LINGER);
-        let mut left = LINGER_BYTES;
-        poll_fn(|cx| {
-            while let Poll::Ready(read) = self.poll_read(cx, worker) {
-                match read {
-                    Ok(count) if count > 0 && count <= left => left -= count,
-                    _ => return Poll::Ready(()),
-                }
-            }
-            self.deadline.poll(cx)
-        })
-        .await;
+        linger(&mut self.conn, &self.deadline, worker).await;
     }
 
     /// Ends the connection in peace. Over TLS the client is told, so that it can tell this end from a cut.
@@ -118,6 +104,25 @@ impl Client {
     pub fn reset(self) {
         self.conn.reset();
     }
+}
+
+/// Tells the peer that nothing more comes, and reads on for a while, so that no reset overtakes what it got last.
+pub(crate) async fn linger(conn: &mut Conn, deadline: &Deadline, worker: &Worker) {
+    if conn.shutdown().await.is_err() {
+        return;
+    }
+    deadline.set(worker.now() + LINGER);
+    let mut left = LINGER_BYTES;
+    poll_fn(|cx| {
+        while let Poll::Ready(read) = poll_read(conn, cx, worker) {
+            match read {
+                Ok(count) if count > 0 && count <= left => left -= count,
+                _ => return Poll::Ready(()),
+            }
+        }
+        deadline.poll(cx)
+    })
+    .await;
 }
 
 /// Reads from a connection into the worker's scratch buffer. The caller uses the bytes before it waits again.

@@ -14,11 +14,11 @@ use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::service::Service;
 
-impl Service {
-    /// Connects to an endpoint, over TLS where the service wants that. A header of the PROXY protocol goes before
-    /// anything else. The caller bounds the time.
-    pub async fn dial(&self, endpoint: &Endpoint, header: Option<&[u8]>) -> Result<Conn, Failure> {
-        let mut stream = TcpStream::connect(endpoint.address).await.map_err(|error| match error.kind() {
+impl Endpoint {
+    /// A plain TCP connection, on which a header of the PROXY protocol goes before anything else. The caller bounds the
+    /// time.
+    pub async fn dial(&self, header: Option<&[u8]>) -> Result<TcpStream, Failure> {
+        let mut stream = TcpStream::connect(self.address).await.map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => Failure::Refused,
             io::ErrorKind::TimedOut => Failure::ConnectTimeout,
             _ => Failure::Unreachable,
@@ -28,6 +28,14 @@ impl Service {
             // not seen one.
             stream.write_all(header).await.map_err(|_| Failure::Unreachable)?;
         }
+        Ok(stream)
+    }
+}
+
+impl Service {
+    /// Connects to an endpoint, over TLS where the service wants that. The caller bounds the time.
+    pub async fn dial(&self, endpoint: &Endpoint, header: Option<&[u8]>) -> Result<Conn, Failure> {
+        let stream = endpoint.dial(header).await?;
         let Some(tls) = &self.tls else {
             return Conn::tcp(stream).map_err(|_| Failure::Unreachable);
         };

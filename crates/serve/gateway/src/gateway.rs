@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::acme::Keeper;
 use crate::board::Board;
+use crate::layer4;
 use crate::listeners::{Listeners, Listening};
 use crate::log_writer::Writer;
 use crate::metrics;
@@ -315,6 +316,10 @@ impl Gateway {
                 .map(|(name, sum)| (name, sum.into()))
                 .collect(),
             routes: metrics::routes(self.boards())
+                .into_iter()
+                .map(|(name, sum)| (name, sum.into()))
+                .collect(),
+            layer4: layer4::metrics::sums(self.boards())
                 .into_iter()
                 .map(|(name, sum)| (name, sum.into()))
                 .collect(),

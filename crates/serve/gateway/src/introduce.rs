@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use haechi_net::proxy_protocol::{Addresses, Version, write};
 use haechi_route::config::ProxyVersion;
 
-use crate::client::Client;
 use crate::conn::Conn;
 use crate::prepare::ClientFacts;
+use crate::service::Service;
 
-/// The header in front of a connection for this client.
-pub(crate) fn header(version: ProxyVersion, client: &Client) -> Vec<u8> {
-    let version = match version {
+/// The header in front of a connection for this client, where the service wants one.
+pub(crate) fn header(service: &Service, facts: &ClientFacts, conn: &Conn) -> Option<Vec<u8>> {
+    let version = match service.config.proxy_protocol? {
         ProxyVersion::V1 => Version::V1,
         ProxyVersion::V2 => Version::V2,
     };
-    write(version, addresses(&client.facts, &client.conn))
+    Some(write(version, addresses(facts, conn)))
 }
 
 /// Between whom a client's connection is. Nothing when that is not the Internet, or the client left.

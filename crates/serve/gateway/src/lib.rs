@@ -20,6 +20,7 @@ mod grpc;
 mod h2;
 mod hsts;
 mod introduce;
+mod layer4;
 mod listeners;
 mod log_writer;
 mod metrics;
@@ -42,8 +43,11 @@ mod tls_stats;
 mod tunnel;
 mod upstream;
 mod way;
+mod witness;
 mod worker;
 
 pub use gateway::{ApplyError, Drained, Gateway, Options, StartError};
 pub use listeners::Listening;
-pub use status::{AcmeStatus, CertificateStatus, EndpointStatus, RouteStatus, ServiceStatus, Status};
+pub use status::{
+    AcmeStatus, CertificateStatus, EndpointStatus, Layer4Status, RouteStatus, ServiceStatus, Status,
+};

@@ -7,6 +7,7 @@ use haechi_acme::Answers;
 use haechi_core::{RouteName, ServiceName};
 
 use crate::board::Board;
+use crate::layer4;
 use crate::stats::{BOUNDS_US, Counter, HistogramSum, RouteStats, ServiceStats, WorkerStats};
 use crate::status::{AcmeStatus, CertificateStatus};
 
@@ -104,6 +105,7 @@ pub(crate) fn render(boards: &[&Board], generation: u64, certificates: &[Certifi
     render_services(&mut out, &services(boards.iter().copied()));
     render_workers(&mut out, boards);
     render_tls(&mut out, boards, certificates);
+    layer4::metrics::render(&mut out, boards);
     out
 }
 
@@ -328,12 +330,12 @@ fn render_workers(out: &mut String, boards: &[&Board]) {
     }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string can't fail.
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+pub(crate) fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
     // Writing to a string can't fail.
     let _ = if labels.is_empty() {
         writeln!(out, "{name} {value}")
@@ -343,6 +345,6 @@ fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Displa
 }
 
 /// A label's value: names hold no control characters, but may hold quotes.
-fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     name.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -41,6 +41,17 @@ impl Outbox {
         Ok(())
     }
 
+    /// Keeps bytes behind what is there, to be sent with the next flush.
+    pub fn keep(&mut self, data: &[u8], buffers: &Buffers) {
+        if data.is_empty() {
+            return;
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take();
+        }
+        self.bytes.extend_from_slice(data);
+    }
+
     /// Ready once everything was sent.
     #[inline]
     pub fn poll_flush(

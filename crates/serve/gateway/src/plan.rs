@@ -9,6 +9,7 @@ use haechi_http::HeadLimits;
 use haechi_route::{GatewayConfig, Refused, RequestView, RouteTable};
 
 use crate::board::Board;
+use crate::layer4;
 use crate::log_writer::Writer;
 use crate::route::{Destination, RunningRoute};
 use crate::service::Service;
@@ -58,7 +59,10 @@ impl Applied {
             (old.routes[index] == *route).then_some(index)
         });
         let unchanged = unchanged.collect();
-        let fewer = !known.is_empty() || old.services.keys().any(|name| !config.services.contains_key(name));
+        let without_layer4 = |name: &RouteName| config.layer4.iter().all(|route| route.name != *name);
+        let fewer = !known.is_empty()
+            || old.services.keys().any(|name| !config.services.contains_key(name))
+            || old.layer4.iter().any(|route| without_layer4(&route.name));
         Self { generation, config, table, refused, log, tls, after: before.generation, unchanged, fewer }
     }
 
@@ -85,6 +89,8 @@ pub(crate) struct Plan {
     /// In the table's order; nothing where a route can't run.
     routes: Vec<Option<Rc<RunningRoute>>>,
     pub services: BTreeMap<ServiceName, Rc<Service>>,
+    /// What is passed on unread.
+    pub layer4: layer4::Routes,
     pub head_limits: HeadLimits,
 }
 
@@ -122,13 +128,15 @@ impl Plan {
                 RunningRoute::new(route, service, board.route(&route.name)).map(Rc::new)
             })
             .collect();
+        let before = before.map(|plan| &plan.layer4);
+        let layer4 = layer4::Routes::new(config, &services, before, |name| board.layer4(name));
         let limits = &config.limits;
         let head_limits = HeadLimits {
             head_bytes: limits.head_bytes,
             fields: limits.headers,
             target_bytes: limits.target_bytes,
         };
-        Self { applied, routes, services, head_limits }
+        Self { applied, routes, services, layer4, head_limits }
     }
 
     /// A route that may run on as it does: neither it nor its service changed.

@@ -227,6 +227,16 @@ impl Picked<'_> {
         }
     }
 
+    /// A connection was made, which is all that is ever known of a service that is not understood.
+    pub fn connected(&mut self, now: Instant) {
+        let service = self.service;
+        service.budget.borrow_mut().succeeded(now);
+        if let Some(attempt) = &mut self.attempt {
+            let change = service.picker.borrow_mut().answered(attempt, now);
+            service.after(&self.endpoint, change);
+        }
+    }
+
     /// The attempt failed so.
     pub fn failed(mut self, now: Instant, witness: Witness) {
         if let Some(attempt) = self.attempt.take() {

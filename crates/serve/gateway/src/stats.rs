@@ -7,6 +7,7 @@ use std::time::Duration;
 use haechi_http::{BadBody, BadRequest};
 
 use crate::failure::Failure;
+use crate::layer4::RefusedStats;
 use crate::tls_stats::TlsStats;
 
 /// Grows. One writer.
@@ -203,8 +204,13 @@ limits! {
     handshakes,
     /// Headers of the PROXY protocol that said to be longer than is taken.
     proxy_header,
-    /// TLS handshakes that were not done, and headers of the PROXY protocol that were not there, within `limits.handshake_timeout`.
+    /// TLS handshakes that were not done, and headers of the PROXY protocol and ClientHellos that were not there, within
+    /// `limits.handshake_timeout`.
     handshake_timeout,
+    /// Tunnels in which no byte moved for `limits.tunnel-idle`, or for their route's `idle` timeout.
+    tunnel_idle,
+    /// Tunnels that were open `limits.tunnel-drain` after their listener or route was removed.
+    tunnel_drain,
 }
 
 /// Connections by their header of the PROXY protocol, on listeners that expect one.
@@ -249,6 +255,8 @@ pub(crate) struct WorkerStats {
     pub proxy_headers: ProxyHeaderStats,
     /// Requests refused before a route was known, by class of status.
     pub refused: [Counter; 5],
+    /// Connections that no route of layer 4 took.
+    pub layer4_refused: RefusedStats,
     pub access_log_dropped: Counter,
     /// Bytes of bodies that were moved inside the kernel.
     pub spliced_bytes: Counter,

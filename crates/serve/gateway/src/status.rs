@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use haechi_core::{Generation, RouteName, ServiceName};
 use serde::Serialize;
 
+use crate::layer4;
 use crate::metrics::{RouteSum, ServiceSum};
 use crate::stats::BOUNDS_US;
 
@@ -22,6 +23,8 @@ pub struct Status {
     pub services: BTreeMap<ServiceName, ServiceStatus>,
     /// Every route.
     pub routes: BTreeMap<RouteName, RouteStatus>,
+    /// Every route for TCP or TLS.
+    pub layer4: BTreeMap<RouteName, Layer4Status>,
     /// Routes of the configuration that can't be had, and why.
     pub refused: Vec<String>,
     /// Certificates that are served.
@@ -126,6 +129,26 @@ pub struct RouteStatus {
     pub latency: Vec<(Option<u64>, u64)>,
     /// Sum of all latencies in microseconds.
     pub latency_sum_us: u64,
+}
+
+/// Counts of a route for TCP or TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Layer4Status {
+    /// Connections that are open.
+    pub open: u64,
+    /// Those that ended, by how.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Bytes that clients sent.
+    pub to_service: u64,
+    /// Bytes that the service sent.
+    pub to_client: u64,
+}
+
+impl From<layer4::Sum> for Layer4Status {
+    fn from(sum: layer4::Sum) -> Self {
+        let ended = layer4::ENDS.into_iter().zip(sum.ended).collect();
+        Self { open: sum.open, ended, to_service: sum.to_service, to_client: sum.to_client }
+    }
 }
 
 /// What one worker says of its endpoints.

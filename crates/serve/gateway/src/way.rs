@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use haechi_core::{Evidence, Instant, Witness};
+use haechi_core::Instant;
 use haechi_http::{Body, Version, ends_head};
 
 use crate::answer::{Answer, Frame};
@@ -36,6 +36,7 @@ use crate::route::{Destination, RunningRoute};
 use crate::service::{Picked, Service};
 use crate::tunnel;
 use crate::upstream::Upstream;
+use crate::witness::conclude;
 use crate::worker::Worker;
 
 /// A worker's buffer for heads that grew beyond this, for an answer with a large body, is not kept.
@@ -201,7 +202,7 @@ async fn forward(
         Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(picked, upstream, answer).await,
         Ok(Won::Switched(_picked, upstream, first)) => {
             // Boxed, as all that is rare: its room would be part of every idle connection.
-            Box::pin(tunnel::run(exchange.client, upstream, &first, worker)).await
+            Box::pin(tunnel::switched(exchange.client, upstream, &first, worker)).await
         }
         Err(failure) => exchange.fail(failure),
     };
@@ -258,7 +259,10 @@ impl Exchange<'_> {
             };
             let (endpoint, at) = (picked.endpoint.clone(), self.timing.attempted);
             self.timing.failed.push(FailedAttempt { endpoint, at, failure: failed.failure });
-            self.witness(service, picked, failed);
+            // An idle connection that was closed says nothing of the endpoint.
+            if !failed.is_stale_connection() {
+                conclude(self.worker, service, picked, failed.failure);
+            }
             picked = self.another(service, failed).ok_or(failed.failure)?;
         }
     }
@@ -304,25 +308,6 @@ impl Exchange<'_> {
         }
         self.timing.attempted = self.worker.now();
         self.pick(service).filter(|_| service.take_retry(self.timing.attempted))
-    }
-
-    /// Draws conclusions about the endpoint from a failed attempt, and tells the registry.
-    fn witness(&self, service: &Service, picked: Picked<'_>, failed: Failed) {
-        let witness = match failed.failure {
-            Failure::Refused => Witness::Refused,
-            Failure::ConnectTimeout | Failure::Unreachable | Failure::FirstByteTimeout => Witness::TimedOut,
-            Failure::Closed if !failed.is_stale_connection() => Witness::Reset,
-            Failure::Handshake | Failure::Certificate => {
-                // What is wrong with its TLS is between it and this gateway; the registry doesn't hear of it.
-                return picked.failed(self.worker.now(), Witness::Reset);
-            }
-            _ => return,
-        };
-        let (address, at) = (picked.endpoint.address, self.worker.now());
-        picked.failed(at, witness);
-        if let (Some(subscriber), Some(name)) = (&self.worker.subscriber, service.registered_name()) {
-            subscriber.report(Evidence { service: name.clone(), address, witness, at });
-        }
     }
 
     /// Passes on the rest of an answer whose head was sent.

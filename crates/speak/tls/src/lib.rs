@@ -11,6 +11,7 @@ mod challenge;
 mod client;
 mod files;
 mod handshake;
+mod hello;
 mod identity;
 mod names;
 mod provider;
@@ -21,6 +22,7 @@ pub use certificate::{CertificateFacts, LoadError, PairFiles, facts_of, inspect}
 pub use challenge::ChallengeCertificates;
 pub use client::{ClientFiles, ClientTls, ConnectError};
 pub use handshake::{Accepted, HandshakeError, Resumption, Session, accept};
+pub use hello::{Alert, BadHello, ClientHello, HelloReader};
 pub use identity::forwarded_client_certificate;
 pub use server::{ClientAuth, ClientAuthFiles, Oldest, ServerFiles, ServerState, ServerTls};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use haechi_route::config::{Acme, Challenge, GatewayConfig, HostPattern, Listener};
+use haechi_route::config::{Acme, Challenge, GatewayConfig, HostPattern, Listener, ListenerProtocol};
 
 use super::{At, Lower};
 use crate::diagnostic::Diagnostic;
@@ -138,7 +138,7 @@ impl Lower<'_> {
 }
 
 fn speaks_plain_http(listeners: &BTreeMap<String, Listener>) -> bool {
-    listeners.values().any(|listener| listener.tls.is_none())
+    listeners.values().any(|listener| listener.tls.is_none() && listener.protocol == ListenerProtocol::Http)
 }
 
 /// Listeners with `acme` that have no name to get a certificate for.

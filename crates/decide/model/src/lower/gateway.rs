@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use haechi_core::{ServiceName, units};
-use haechi_route::config::{AccessLog, GatewayConfig, Limits, LogFormat, Route};
+use haechi_route::config::{
+    AccessLog, GatewayConfig, Layer4Route, Limits, ListenerProtocol, LogFormat, Route,
+};
 use haechi_route::{Reason, RouteTable};
 
 use super::{At, Lower};
@@ -32,19 +34,22 @@ impl Lower<'_> {
         let services = self.services(raw, &listeners, at);
         let zuul = gateway.import.as_ref().and_then(|import| self.import(import, raw, here.key("import")));
         let routes = self.routes(gateway, &services, here);
-        let lost_a_route = self.left_out.iter().any(|part| part.kind == "route");
-        if gateway.routes.is_empty() && zuul.is_none() && !lost_a_route {
+        let layer4 = self.layer4(gateway, &listeners, &services, here);
+        let lost_a_route = self.left_out.iter().any(|part| part.kind.ends_with("route"));
+        let serves_http = listeners.values().any(|listener| listener.protocol == ListenerProtocol::Http);
+        if serves_http && gateway.routes.is_empty() && zuul.is_none() && !lost_a_route {
             let diagnostic = Diagnostic::warning("no-routes", here.span(), "the gateway has no routes");
             self.report(diagnostic.help("every request is answered 404; add `routes` or `import`"));
         }
         // An imported route may use it, or one that is left out.
         if self.whole && zuul.is_none() && !lost_a_route {
-            self.unused_services(&routes, &services, at.key("services"));
+            self.unused_services(&routes, &layer4, &services, at.key("services"));
         }
         let config = GatewayConfig {
             workers: gateway.workers.map_or(0, usize::from),
             listeners,
             routes,
+            layer4,
             services,
             access_log: gateway.access_log.as_ref().map(|log| self.access_log(log, here.key("access-log"))),
             limits: self.limits(gateway.limits.as_ref(), here.key("limits")),
@@ -131,10 +136,11 @@ impl Lower<'_> {
     fn unused_services(
         &mut self,
         routes: &[Route],
+        layer4: &[Layer4Route],
         services: &BTreeMap<ServiceName, haechi_route::config::Service>,
         at: At<'_>,
     ) {
-        for name in unused(services, routes) {
+        for name in unused(services, routes, layer4) {
             let message = format!("service `{name}` is used by no route");
             let diagnostic = Diagnostic::warning("unused", at.key(name.as_str()).key_span(), message);
             self.report(diagnostic.help("name it in a route's `service`, or remove it"));
@@ -211,6 +217,12 @@ impl Lower<'_> {
                 default.handshake_timeout,
                 at.key("handshake-timeout"),
             ),
+            tunnel_idle: self.positive(raw.tunnel_idle.as_ref(), default.tunnel_idle, at.key("tunnel-idle")),
+            tunnel_drain: self.duration(
+                raw.tunnel_drain.as_ref(),
+                default.tunnel_drain,
+                at.key("tunnel-drain"),
+            ),
         };
         const HEADS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
         if !HEADS.contains(&limits.head_bytes) {
@@ -258,7 +270,10 @@ impl Lower<'_> {
 pub(crate) fn unused<'s>(
     services: &'s BTreeMap<ServiceName, haechi_route::config::Service>,
     routes: &[Route],
+    layer4: &[Layer4Route],
 ) -> impl Iterator<Item = &'s ServiceName> {
-    let used: HashSet<&str> = routes.iter().flat_map(Route::services).map(ServiceName::as_str).collect();
+    let layer4 = layer4.iter().map(|route| &route.service);
+    let used: HashSet<&str> =
+        routes.iter().flat_map(Route::services).chain(layer4).map(ServiceName::as_str).collect();
     services.keys().filter(move |name| !used.contains(name.as_str())).collect::<Vec<_>>().into_iter()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use haechi_route::config::{Listener, ProxyFrom};
+use haechi_route::config::{Layer4, Listener, ListenerProtocol, ProxyFrom};
 
 use super::{At, Lower};
 use crate::diagnostic::Diagnostic;
@@ -47,8 +47,13 @@ impl Lower<'_> {
             let diagnostic = Diagnostic::error("contradiction", at.key("redirect-to-https").span(), message);
             self.report(diagnostic.help("put `redirect-to-https` on the listener that speaks plain HTTP"));
         }
+        let protocol = protocol(raw.protocol.unwrap_or_default());
+        if let ListenerProtocol::Layer4(kind) = protocol {
+            self.http_alone(kind, at);
+        }
         Some(Listener {
             listen,
+            protocol,
             http2: raw.http2.unwrap_or(true),
             tls,
             redirect_to_https: raw.redirect_to_https,
@@ -66,6 +71,26 @@ impl Lower<'_> {
             self.report(Diagnostic::warning("unsafe", at.span(), message).help(help));
         }
         ProxyFrom { networks: raw.from.iter().filter_map(|from| format::network(&from.0).ok()).collect() }
+    }
+
+    /// What is passed on unread is no HTTP, and its TLS is the service's.
+    fn http_alone(&mut self, kind: Layer4, at: At<'_>) {
+        let kind = kind.as_str();
+        for key in ["tls", "http2", "redirect-to-https"] {
+            let here = at.key(key);
+            if !here.is_written() {
+                continue;
+            }
+            let message = format!(
+                "a listener with `protocol: {kind}` has no `{key}`: what it takes is passed on unread"
+            );
+            let diagnostic = Diagnostic::error("contradiction", here.key_span(), message)
+                .note(at.key("protocol").span(), "because of this");
+            self.report(diagnostic.help(match key {
+                "tls" => "remove it and pass TLS on by its name (`protocol: tls`), or remove `protocol`",
+                _ => "remove it, or remove `protocol`",
+            }));
+        }
     }
 
     /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.
@@ -102,6 +127,14 @@ impl Lower<'_> {
                 None => self.report(diagnostic),
             }
         }
+    }
+}
+
+const fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {
+    match raw {
+        raw::ListenerProtocol::Http => ListenerProtocol::Http,
+        raw::ListenerProtocol::Tcp => ListenerProtocol::Layer4(Layer4::Tcp),
+        raw::ListenerProtocol::Tls => ListenerProtocol::Layer4(Layer4::Tls),
     }
 }
 

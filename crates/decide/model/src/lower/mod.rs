@@ -8,6 +8,7 @@ pub(crate) mod expect;
 pub(crate) mod gateway;
 mod import;
 mod isolate;
+mod layer4;
 mod listener;
 mod path;
 mod registry;

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Auth, Duration, FilePath, HttpUrl, Name, Network, Route, Size, SocketAddress, Tls};
+use super::{
+    Auth, Duration, FilePath, HttpUrl, ListenerProtocol, Name, Network, Route, Size, SocketAddress, TcpRoute,
+    Tls, TlsRoute,
+};
 
 /// The gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +22,12 @@ pub struct Gateway {
     /// What it does with a request. The most specific match wins, whatever the order; a tie is an error.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// Where connections of listeners with `protocol: tcp` go.
+    #[serde(default)]
+    pub tcp_routes: Vec<TcpRoute>,
+    /// Where connections of listeners with `protocol: tls` go, by the name that the client asks for.
+    #[serde(default)]
+    pub tls_routes: Vec<TlsRoute>,
     /// Routes from elsewhere, beside those above.
     pub import: Option<Import>,
     /// A line for each request; without it none is written.
@@ -27,7 +36,7 @@ pub struct Gateway {
     pub limits: Option<Limits>,
 }
 
-/// A socket that accepts HTTP.
+/// A socket that the gateway accepts from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-isolated" = "listener"))]
@@ -36,6 +45,9 @@ pub struct Listener {
     pub name: Name,
     /// Address and port; port 0 lets the system choose.
     pub listen: SocketAddress,
+    /// What it takes. `tls`, `http2` and `redirect-to-https` are for `http` alone.
+    #[schemars(extend("default" = "http"))]
+    pub protocol: Option<ListenerProtocol>,
     /// Whether clients may speak HTTP/2: by ALPN over TLS, in the clear when they know it beforehand.
     #[schemars(extend("default" = true))]
     pub http2: Option<bool>,
@@ -180,7 +192,15 @@ pub struct Limits {
     /// TLS handshakes under way, for each worker. Clients beyond that are turned away.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
     pub handshakes: Option<u32>,
-    /// For a TLS handshake to be done; for a header of the PROXY protocol to arrive.
+    /// For a TLS handshake to be done; for a header of the PROXY protocol to arrive, or the ClientHello of a connection
+    /// that is passed on by its name.
     #[schemars(extend("default" = "10s"))]
     pub handshake_timeout: Option<Duration>,
+    /// For a connection that switched protocols (WebSocket) and in which no byte moves. Routes for TCP and TLS have an
+    /// `idle` timeout of their own.
+    #[schemars(extend("default" = "1h"))]
+    pub tunnel_idle: Option<Duration>,
+    /// For TCP connections that are open when their listener or route is removed.
+    #[schemars(extend("default" = "10m"))]
+    pub tunnel_drain: Option<Duration>,
 }

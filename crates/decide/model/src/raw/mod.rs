@@ -7,6 +7,7 @@ mod acme;
 mod admin;
 mod config;
 mod gateway;
+mod layer4;
 mod registry;
 mod route;
 mod service;
@@ -25,6 +26,7 @@ pub use config::{
     Native, Rsa, RsaAlgorithm,
 };
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ProxyProtocol, ZuulImport};
+pub use layer4::{Layer4Timeouts, ListenerProtocol, TcpRoute, TlsRoute};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
     Compress, Encoding, Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route,

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use haechi_route::config::ListenerProtocol;
 use haechi_tls::ServerTls;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ use crate::conn::Conn;
 use crate::failure::Failure;
 use crate::h2;
 use crate::hsts;
+use crate::layer4::{self, Entrance};
 use crate::outbox::Outbox;
 use crate::plan::Applied;
 use crate::prepare::ClientFacts;
@@ -192,6 +194,15 @@ fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Wor
 fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Accepting) {
     let plan = own.applied(&place.worker);
     let listener = &*own.name.borrow();
+    let protocol = plan.config.listeners.get(listener).map(|config| config.protocol);
+    if matches!(protocol, Some(ListenerProtocol::Layer4(_))) {
+        let entrance = place.worker.plan.borrow().layer4.entrance(listener).cloned();
+        // There is none when the name is another listener's by now, of another kind.
+        if let Some(entrance) = entrance {
+            start_layer4(stream, facts, place, listener, entrance);
+        }
+        return;
+    }
     if let Some(tls) = plan.tls.listener(listener) {
         let config = plan.config.listeners.get(listener).and_then(|config| config.tls.as_ref());
         facts.hsts = config.and_then(|tls| tls.hsts.as_ref()).map(hsts::line);
@@ -208,6 +219,19 @@ fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Acceptin
             return;
         }
         way::serve(client(conn, facts, deadline, http2), worker).await;
+        drop(place);
+    });
+}
+
+/// What is passed on unread.
+fn start_layer4(stream: TcpStream, facts: ClientFacts, place: Place, listener: &str, entrance: Rc<Entrance>) {
+    let deadline = waiting(&place.worker);
+    let listener = listener.to_owned();
+    tokio::task::spawn_local(async move {
+        if deadline.gave_way() {
+            return;
+        }
+        layer4::serve(stream, &facts, &listener, entrance, deadline, &place.worker).await;
         drop(place);
     });
 }

@@ -198,6 +198,10 @@ impl Worker {
         let plan = Plan::new(applied.clone(), Some(&before), &self.board, self.now());
         *self.plan.borrow_mut() = Rc::new(plan);
         self.discover();
+        let drained = self.now() + applied.config.limits.tunnel_drain;
+        if before.layer4.retire(&self.plan.borrow().layer4, drained) {
+            self.deadlines.wake_all();
+        }
         for (name, service) in &before.services {
             // One that was replaced shares its endpoints with what replaced it.
             if !self.plan.borrow().services.contains_key(name) {
@@ -209,8 +213,12 @@ impl Worker {
         }
         // Requests wait while this runs, so it must not look through all routes for each of them.
         let routes: HashSet<&RouteName> = applied.config.routes.iter().map(|route| &route.name).collect();
-        self.board
-            .keep(|route| routes.contains(route), |service| applied.config.services.contains_key(service));
+        let plan = self.plan.borrow();
+        self.board.keep(
+            |route| routes.contains(route),
+            |service| applied.config.services.contains_key(service),
+            |route| plan.layer4.has(route),
+        );
     }
 
     /// Takes what the registry knows now.

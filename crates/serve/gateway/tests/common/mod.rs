@@ -63,12 +63,17 @@ pub async fn start(config: GatewayConfig) -> (Gateway, SocketAddr) {
     start_at(SystemClock::start(), config).await
 }
 
-/// Starts a gateway with a clock of the test's own.
+/// The same with this clock.
 pub async fn start_at(clock: Arc<dyn Clock>, config: GatewayConfig) -> (Gateway, SocketAddr) {
-    let options = Options { config, generation: Generation(1), workers: 1, clock, subscriber: None };
-    let gateway = Gateway::start(options).await.unwrap();
+    let gateway = start_any(clock, config).await;
     let address = gateway.local_addrs()["web"];
     (gateway, address)
+}
+
+/// The same, whatever its listeners are called.
+pub async fn start_any(clock: Arc<dyn Clock>, config: GatewayConfig) -> Gateway {
+    let options = Options { config, generation: Generation(1), workers: 1, clock, subscriber: None };
+    Gateway::start(options).await.unwrap()
 }
 
 /// Sets all timeouts of the first route so short that a test can wait for one.
