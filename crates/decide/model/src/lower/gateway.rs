@@ -54,7 +54,8 @@ impl Lower<'_> {
             access_log: gateway.access_log.as_ref().map(|log| self.access_log(log, here.key("access-log"))),
             limits: self.limits(gateway.limits.as_ref(), here.key("limits")),
         };
-        self.acme_together(&gateway.listeners, &config, zuul.is_some(), here.key("listeners"));
+        let more_routes = zuul.is_some() || lost_a_route;
+        self.acme_together(&gateway.listeners, &config, more_routes, here.key("listeners"));
         (Some(config), zuul)
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use haechi_route::config::ListenerProtocol;
 use haechi_tls::ServerTls;
+use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -107,6 +108,11 @@ pub(super) async fn accept(listener: TcpListener, own: Rc<Accepting>, worker: Rc
             }
             // The connection was gone before it was taken.
             Err(error) if is_of_one_connection(&error) => {}
+            // What waits in a queue that can't be read can't be had by waiting either.
+            Err(error) if stopping && !is_of_resources(&error) => {
+                tracing::warn!(%error, "can't take what waits at a listener that closes");
+                return;
+            }
             Err(error) => {
                 if !failing {
                     failing = true;
@@ -151,6 +157,12 @@ fn accept_waiting(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketA
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+/// Whether the process or the machine has no descriptor or memory left.
+fn is_of_resources(error: &std::io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno))
 }
 
 /// What is known of a client before it said anything.
