@@ -437,9 +437,10 @@ async fn the_registry_forgets_nobody_and_heartbeats_over_kept_connections_arrive
     let load = Load::start(&web, 2);
     load.until_more(5).await;
     let pid = haechi.upgraded().await;
-    // The connection still leads to the old process, which passes the heartbeat on.
+    // The connection still leads to the old process, which passes the heartbeat on. Whether it has begun to close such
+    // connections by now is its affair.
     let heartbeat = exchange(&mut kept, "PUT /eureka/apps/APP/one HTTP/1.1", "").await;
-    assert!(heartbeat.starts_with("HTTP/1.1 200") && heartbeat.contains("connection: close"), "{heartbeat}");
+    assert!(heartbeat.starts_with("HTTP/1.1 200"), "{heartbeat}");
     let (registered_after, renewed_after) = leases().await;
     assert_eq!(registered_after, registered, "its lease goes on");
     assert!(renewed_after > renewed, "the heartbeat arrived");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -94,9 +94,12 @@ impl Service {
         Self::start(|mut connection| async move { while connection.request().await.is_some() {} }).await
     }
 
-    /// An address that refuses connections.
-    pub async fn refusing() -> SocketAddr {
-        TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap()
+    /// An address that refuses connections. It stays taken by a socket that never listens, so that nobody else gets it
+    /// while the test runs.
+    pub fn refusing() -> SocketAddr {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Box::leak(Box::new(socket)).local_addr().unwrap()
     }
 
     /// Requests that came whole, over all connections.

@@ -15,7 +15,7 @@ const POST: &str = "POST /order HTTP/1.1\r\nHost: test.example\r\nContent-Length
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_elsewhere_whatever_the_method() {
     let good = Service::text("good").await;
-    let (_gateway, address) = start(config(&[Service::refusing().await, good.address])).await;
+    let (_gateway, address) = start(config(&[Service::refusing(), good.address])).await;
     let mut client = Client::connect(address).await;
     for _ in 0..4 {
         client.send(POST).await;
@@ -29,7 +29,7 @@ async fn a_refused_connection_is_tried_again_elsewhere_whatever_the_method() {
 #[tokio::test]
 async fn a_refusing_endpoint_is_left_out_at_once() {
     let good = Service::text("good").await;
-    let refusing = Service::refusing().await;
+    let refusing = Service::refusing();
     let (gateway, address) = start(config(&[refusing, good.address])).await;
     let mut client = Client::connect(address).await;
     for _ in 0..10 {
@@ -44,7 +44,7 @@ async fn a_refusing_endpoint_is_left_out_at_once() {
 
 #[tokio::test]
 async fn when_everything_refuses_the_answer_says_so() {
-    let (_gateway, address) = start(config(&[Service::refusing().await])).await;
+    let (_gateway, address) = start(config(&[Service::refusing()])).await;
     let mut client = Client::connect(address).await;
     let response = client.get("/").await;
     assert_eq!(response.status(), 502);

@@ -93,7 +93,7 @@ async fn the_callers_deadline_ends_the_call() {
 
 #[tokio::test]
 async fn a_failure_is_a_status_of_grpc() {
-    let (_gateway, address) = gateway(Service::refusing().await).await;
+    let (_gateway, address) = gateway(Service::refusing()).await;
     let (response, mut up) = connect(address).await.send_request(call(), false).unwrap();
     write(&mut up, Bytes::from_static(b"hello"), true).await.unwrap();
     let answer = Answer::read(response).await.unwrap();
@@ -139,7 +139,7 @@ fn decode(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_browsers_call_over_http2_fails_as_one() {
-    let (_gateway, address) = gateway(Service::refusing().await).await;
+    let (_gateway, address) = gateway(Service::refusing()).await;
     let mut request = call();
     request.headers_mut().insert("content-type", "application/grpc-web-text".parse().unwrap());
     let (response, mut up) = connect(address).await.send_request(request, false).unwrap();

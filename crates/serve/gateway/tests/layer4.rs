@@ -14,6 +14,7 @@ use haechi_route::config::{
     AccessLog, GatewayConfig, Layer4, Layer4Route, Listener, ListenerProtocol, LogFormat, ProxyFrom,
     ProxyVersion,
 };
+use haechi_testkit::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -44,11 +45,6 @@ async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
-}
-
-/// An address that refuses connections.
-async fn refusing() -> SocketAddr {
-    listen().await.1
 }
 
 /// Both ends of a connection through the gateway, which passed on a byte already.
@@ -192,7 +188,7 @@ async fn a_service_that_leaves_early_has_its_last_words_heard() {
 #[tokio::test]
 async fn an_endpoint_that_refuses_is_passed_over_and_ejected() {
     let (service, alive) = listen().await;
-    let (gateway, address) = start(config(&[refusing().await, alive])).await;
+    let (gateway, address) = start(config(&[Service::refusing(), alive])).await;
     for _ in 0..6 {
         let (mut client, mut served) = pair(address, &service).await;
         served.write_all(b"x").await.unwrap();
@@ -208,7 +204,7 @@ async fn a_client_for_whom_there_is_nobody_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     for format in [LogFormat::Json, LogFormat::Text] {
         let path = folder.path().join(format!("{format:?}.log"));
-        let endpoint = refusing().await;
+        let endpoint = Service::refusing();
         let mut config = config(&[endpoint]);
         config.access_log = Some(AccessLog { path: Some(path.clone()), format });
         let (gateway, address) = start(config).await;
@@ -292,7 +288,7 @@ async fn tunnels_live_on_through_changes_and_end_when_their_route_is_gone() {
 
 #[tokio::test]
 async fn a_listener_without_a_route_and_one_that_takes_another_kind_serve_nobody() {
-    let mut config = config(&[refusing().await]);
+    let mut config = config(&[Service::refusing()]);
     config.layer4.clear();
     let (gateway, address) = start(config).await;
     cut_off(address).await;
