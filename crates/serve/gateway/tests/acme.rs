@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::config;
 use common::pebble::Pebble;
 use common::tls::{connect, get, provider, tls};
+use common::{config, start_any};
 use haechi_core::{Generation, SystemClock};
-use haechi_gateway::{AcmeStatus, Gateway, Options};
+use haechi_gateway::{AcmeStatus, Gateway};
 use haechi_route::config::{Acme, Challenge, GatewayConfig, HostPattern, Listener, Tls};
 use haechi_testkit::{Client, Service};
 use rustls::client::Resumption;
@@ -36,14 +36,7 @@ fn listening(service: &Service) -> GatewayConfig {
 }
 
 async fn start(config: GatewayConfig) -> (Gateway, SocketAddr, SocketAddr) {
-    let options = Options {
-        config,
-        generation: Generation(1),
-        workers: 1,
-        clock: SystemClock::start(),
-        subscriber: None,
-    };
-    let gateway = Gateway::start(options).await.unwrap();
+    let gateway = start_any(SystemClock::start(), config).await;
     let at = gateway.local_addrs();
     (gateway, at["web"], at["plain"])
 }

@@ -6,9 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::tls::{Ca, connect, tls};
-use common::{config, route};
-use haechi_core::{Generation, SystemClock};
-use haechi_gateway::{Gateway, Options};
+use common::{config, route, start_any};
+use haechi_core::SystemClock;
 use haechi_route::config::{Action, Filter, Hsts, Listener, PathPattern, Respond, Tls};
 use haechi_testkit::{Client, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,14 +41,7 @@ async fn every_answer_over_tls_has_it_once_and_no_other_one_has_it() {
     let filtered = route("filtered", Some(PathPattern::Exact("/filtered".into())), &[filter]);
     config.routes[0].matches.path = Some(PathPattern::Prefix("/app".into()));
     config.routes.extend([respond, filtered]);
-    let options = Options {
-        config,
-        generation: Generation(1),
-        workers: 1,
-        clock: SystemClock::start(),
-        subscriber: None,
-    };
-    let gateway = Gateway::start(options).await.unwrap();
+    let gateway = start_any(SystemClock::start(), config).await;
     let addresses = gateway.local_addrs();
 
     let ours = "max-age=60; includeSubDomains";
