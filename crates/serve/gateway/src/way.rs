@@ -50,8 +50,10 @@ const SERVED: Duration = Duration::from_secs(60);
 pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
     loop {
         let then = match receive(&mut client, &worker).await {
-            Received::Forward(request, route) => forward(&mut client, request, &route, &worker).await,
-            // Boxed: the room for a file on its way would be part of every idle connection.
+            // Boxed, as all that an idle connection doesn't need: its room would be part of every connection.
+            Received::Forward(request, route) => {
+                Box::pin(forward(&mut client, request, &route, &worker)).await
+            }
             Received::Answer(asked) if matches!(asked.reply, Reply::File(_)) => {
                 Box::pin(files::answer(&mut client, *asked, &worker)).await
             }
@@ -198,10 +200,16 @@ async fn forward(
     let timing = Timing::new(request.facts.started);
     let mut exchange =
         Exchange { worker, client, request: &mut request, route, timing, pace: Pace::default() };
-    let outcome = match exchange.attempts(service).await {
-        Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(picked, upstream, answer).await,
+    let mut won = exchange.attempts(service).await;
+    // Passed on from where it lies: moved out of there first, it would be in memory twice.
+    let relayed = match &mut won {
+        Ok(Won::Answer(_, upstream, answer)) => exchange.relay(upstream, answer).await,
+        Ok(Won::Switched(..)) | Err(_) => Ok(()),
+    };
+    let outcome = match won {
+        Ok(Won::Answer(picked, upstream, answer)) => exchange.finish(relayed, picked, upstream, &answer),
         Ok(Won::Switched(_picked, upstream, first)) => {
-            // Boxed, as all that is rare: its room would be part of every idle connection.
+            // Boxed, as all that is rare: its room would be part of every request.
             Box::pin(tunnel::switched(exchange.client, upstream, &first, worker)).await
         }
         Err(failure) => exchange.fail(failure),
@@ -238,24 +246,29 @@ impl Exchange<'_> {
             self.timing.tried.push(picked.key);
             self.timing.endpoint = Some(picked.endpoint.clone());
             self.request.address_to(&picked.endpoint.authority);
-            let failed = match self.connect(service, &picked).await {
-                Ok(mut upstream) => match self.attempt(service, &mut picked, &mut upstream).await {
-                    Ok(Attempted::Answer(answer)) => return Ok(Won::Answer(picked, upstream, answer)),
-                    Ok(Attempted::Switched(first)) => return Ok(Won::Switched(picked, upstream, first)),
-                    Ok(Attempted::Unwanted(next)) => {
-                        picked.finished(None, self.timing.first_byte);
-                        picked = next;
-                        continue;
-                    }
-                    Err(failed) => {
-                        if failed.is_stale_connection() {
-                            self.timing.stale += 1;
-                            picked.endpoint.was_closed(upstream.life, self.timing.attempted, &service.stats);
-                        }
-                        failed
-                    }
-                },
-                Err(failed) => failed,
+            let mut upstream = self.connect(service, &picked).await;
+            let attempted = match &mut upstream {
+                Ok(upstream) => self.attempt(service, &mut picked, upstream).await,
+                Err(failed) => Err(*failed),
+            };
+            let failed = match (attempted, upstream) {
+                (Ok(Attempted::Answer(answer)), Ok(upstream)) => {
+                    return Ok(Won::Answer(picked, upstream, answer));
+                }
+                (Ok(Attempted::Switched(first)), Ok(upstream)) => {
+                    return Ok(Won::Switched(picked, upstream, first));
+                }
+                (Ok(Attempted::Unwanted(next)), _) => {
+                    picked.finished(None, self.timing.first_byte);
+                    picked = next;
+                    continue;
+                }
+                (Err(failed), Ok(upstream)) if failed.is_stale_connection() => {
+                    self.timing.stale += 1;
+                    picked.endpoint.was_closed(upstream.life, self.timing.attempted, &service.stats);
+                    failed
+                }
+                (_, Err(failed)) | (Err(failed), _) => failed,
             };
             let (endpoint, at) = (picked.endpoint.clone(), self.timing.attempted);
             self.timing.failed.push(FailedAttempt { endpoint, at, failure: failed.failure });
@@ -310,9 +323,14 @@ impl Exchange<'_> {
         self.pick(service).filter(|_| service.take_retry(self.timing.attempted))
     }
 
-    /// Passes on the rest of an answer whose head was sent.
-    async fn finish(&mut self, picked: Picked<'_>, mut upstream: Upstream, mut answer: Answer) -> Outcome {
-        let relayed = self.relay(&mut upstream, &mut answer).await;
+    /// What becomes of both connections once an answer was passed on, or broke off.
+    fn finish(
+        &self,
+        relayed: Result<(), Failure>,
+        picked: Picked<'_>,
+        upstream: Upstream,
+        answer: &Answer,
+    ) -> Outcome {
         let (status, body_bytes) = (answer.status, answer.body_bytes);
         if let Err(failure) = relayed {
             let plain_end = answer.frame == Frame::UntilClose;
