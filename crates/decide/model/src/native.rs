@@ -21,6 +21,9 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
         protocol: Some(layer4::protocol(listener.protocol)),
         // What is HTTP's alone is not said of others.
         http2: (listener.protocol == route::ListenerProtocol::Http).then_some(listener.http2),
+        http3: (listener.protocol == route::ListenerProtocol::Http).then_some(listener.http3.is_some()),
+        http3_port: listener.http3.as_ref().and_then(|http3| http3.port),
+        http3_max_age: listener.http3.as_ref().map(|http3| duration(http3.max_age)),
         tls: listener.tls.as_ref().map(tls::of_listener),
         redirect_to_https: listener.redirect_to_https,
         proxy_protocol: listener.proxy_protocol.as_ref().map(|proxy| raw::ProxyProtocol {
@@ -133,6 +136,11 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         http2_connection_window: Some(size(limits.http2_connection_window.into())),
         http2_control_frames: Some(limits.http2_control_frames),
         http2_resets: Some(limits.http2_resets),
+        http3_streams: Some(limits.http3_streams),
+        http3_window: Some(size(limits.http3_window.into())),
+        http3_connection_window: Some(size(limits.http3_connection_window.into())),
+        http3_control_frames: Some(limits.http3_control_frames),
+        http3_resets: Some(limits.http3_resets),
         handshakes: u32::try_from(limits.handshakes).ok(),
         handshake_timeout: Some(duration(limits.handshake_timeout)),
         tunnel_idle: Some(duration(limits.tunnel_idle)),

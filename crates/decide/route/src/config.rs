@@ -50,6 +50,8 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// Whether clients may speak HTTP/2.
     pub http2: bool,
+    /// Speaks HTTP/3 too, over UDP on the same port. Only with TLS.
+    pub http3: Option<Http3>,
     /// Speaks TLS.
     pub tls: Option<Tls>,
     /// Answers every request with a redirect to https on this port.
@@ -62,7 +64,30 @@ impl Listener {
     /// Plain HTTP at an address, and HTTP/2 for clients that know it beforehand.
     pub const fn plain(listen: SocketAddr) -> Self {
         let protocol = ListenerProtocol::Http;
-        Self { listen, protocol, http2: true, tls: None, redirect_to_https: None, proxy_protocol: None }
+        Self {
+            listen,
+            protocol,
+            http2: true,
+            http3: None,
+            tls: None,
+            redirect_to_https: None,
+            proxy_protocol: None,
+        }
+    }
+}
+
+/// HTTP/3, as answers over TCP announce it (Alt-Svc, RFC 7838).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http3 {
+    /// The port that clients reach it at. Nothing is the listener's own.
+    pub port: Option<u16>,
+    /// How long clients remember it.
+    pub max_age: Duration,
+}
+
+impl Default for Http3 {
+    fn default() -> Self {
+        Self { port: None, max_age: Duration::from_secs(24 * 60 * 60) }
     }
 }
 
@@ -425,6 +450,17 @@ pub struct Limits {
     pub http2_control_frames: u32,
     /// Streams that a client may reset within ten seconds.
     pub http2_resets: u32,
+    /// Streams of an HTTP/3 connection at once.
+    pub http3_streams: u32,
+    /// Bytes of a stream's body that a client may send ahead.
+    pub http3_window: u32,
+    /// The same for all streams of a connection together, and as much of all answers that the client has not
+    /// acknowledged.
+    pub http3_connection_window: u32,
+    /// HTTP/3 frames and streams that carry nothing, within ten seconds and beyond what real work brings with it.
+    pub http3_control_frames: u32,
+    /// Streams of HTTP/3 that a client may reset within ten seconds.
+    pub http3_resets: u32,
     /// TLS handshakes under way, per worker.
     pub handshakes: usize,
     /// For a TLS handshake to be done, or a ClientHello to arrive that decides where its connection goes.
@@ -457,6 +493,11 @@ impl Default for Limits {
             http2_connection_window: 1 << 20,
             http2_control_frames: 10_000,
             http2_resets: 1_000,
+            http3_streams: 128,
+            http3_window: 256 << 10,
+            http3_connection_window: 1 << 20,
+            http3_control_frames: 10_000,
+            http3_resets: 1_000,
             handshakes: 10_000,
             handshake_timeout: Duration::from_secs(10),
             tunnel_idle: Duration::from_secs(3600),

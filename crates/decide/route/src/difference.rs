@@ -65,12 +65,14 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
         let one = |(name, listener): (&String, &crate::config::Listener)| {
             let tls = listener.tls.as_ref().map_or_else(|| "none".to_owned(), tls_words::of_listener);
             let http2 = listener.http2.to_string();
+            let http3 = listener.http3.as_ref().map_or_else(|| "none".to_owned(), of_http3);
             let redirect =
                 listener.redirect_to_https.map_or_else(|| "none".to_owned(), |port| port.to_string());
             let fields = vec![
                 ("listen", listener.listen.to_string()),
                 ("protocol", listener.protocol.as_str().to_owned()),
                 ("http2", http2),
+                ("http3", http3),
                 ("tls", tls),
                 ("redirect-to-https", redirect),
                 ("proxy-protocol", proxy_words(listener.proxy_protocol.as_ref())),
@@ -114,6 +116,11 @@ fn layer4(config: &GatewayConfig) -> Vec<(String, Fields)> {
     let mut routes: Vec<_> = config.layer4.iter().map(one).collect();
     routes.sort();
     routes
+}
+
+fn of_http3(http3: &crate::config::Http3) -> String {
+    let port = http3.port.map(|port| format!(" at port {port}")).unwrap_or_default();
+    format!("announced for {}{port}", show_duration(http3.max_age))
 }
 
 /// Words are made of routes that differ alone: there may be many thousands.
@@ -262,6 +269,11 @@ fn of_limits(limits: &Limits) -> Fields {
         ("http2-connection-window", bytes(limits.http2_connection_window.into())),
         ("http2-control-frames", limits.http2_control_frames.to_string()),
         ("http2-resets", limits.http2_resets.to_string()),
+        ("http3-streams", limits.http3_streams.to_string()),
+        ("http3-window", bytes(limits.http3_window.into())),
+        ("http3-connection-window", bytes(limits.http3_connection_window.into())),
+        ("http3-control-frames", limits.http3_control_frames.to_string()),
+        ("http3-resets", limits.http3_resets.to_string()),
         ("handshakes", limits.handshakes.to_string()),
         ("handshake-timeout", show_duration(limits.handshake_timeout)),
         ("tunnel-idle", show_duration(limits.tunnel_idle)),

@@ -136,7 +136,8 @@ fn names<'a>(entry: &'a Entry<'_>) -> (&'a str, &'a str, &'a str) {
 fn write_text(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
     let (method, target, host) = entry.facts.line.parts();
     let (route, service, endpoint) = names(entry);
-    for part in [date, " ", &entry.client.ip, " \"", method, " ", target, "\" ", host, " "] {
+    let protocol = entry.client.protocol.name(entry.facts.version);
+    for part in [date, " ", &entry.client.ip, " \"", method, " ", target, " ", protocol, "\" ", host, " "] {
         out.extend_from_slice(part.as_bytes());
     }
     number(out, entry.outcome.status);
@@ -203,6 +204,7 @@ fn write_json(out: &mut Vec<u8>, entry: &Entry<'_>, date: &str) {
         ("\",\"method\":\"", method),
         ("\",\"host\":\"", host),
         ("\",\"target\":\"", target),
+        ("\",\"protocol\":\"", entry.client.protocol.name(entry.facts.version)),
         ("\",\"route\":\"", route),
         ("\",\"service\":\"", service),
         ("\",\"endpoint\":\"", endpoint),

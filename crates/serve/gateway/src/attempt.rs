@@ -6,13 +6,13 @@ use std::task::Poll;
 
 use haechi_route::config::Protocol;
 
+use crate::added;
 use crate::answer::{self, Answer, Begun, Context, Frame};
 use crate::compress::Compressing;
 use crate::conn::Conn;
 use crate::endpoint::Life;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
-use crate::hsts;
 use crate::introduce;
 use crate::retry::{Failed, Reached};
 use crate::service::{Picked, Service};
@@ -266,8 +266,8 @@ impl Exchange<'_> {
                     if let Some(next) = self.instead_of(service, answer.status, replayable) {
                         return Ok(Some(Attempted::Unwanted(next)));
                     }
-                    if let Some(line) = &self.client.facts.hsts {
-                        hsts::add(&mut out, head_at, line);
+                    if !self.client.facts.added.is_empty() {
+                        added::add_all(&mut out, head_at, &self.client.facts.added);
                     }
                     let body = &input[used..];
                     let (taken, there) = match answer.frame {

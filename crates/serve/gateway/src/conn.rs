@@ -1,5 +1,5 @@
-//! A byte stream to a peer: TCP, a Unix socket, TLS over TCP, or one stream of an HTTP/2 connection, which reads
-//! and writes HTTP/1.1 like the others.
+//! A byte stream to a peer: TCP, a Unix socket, TLS over TCP, or one stream of an HTTP/2 or HTTP/3 connection, which
+//! reads and writes HTTP/1.1 like the others.
 //!
 //! The engine reads and writes through it without asking which one it is. Only what must know asks: `splice`
 //! works between plain sockets alone.
@@ -16,6 +16,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 use crate::h2::{Inbound, Outbound};
+use crate::h3;
+
 /// Bytes that the kernel holds unsent, at most. A peer that takes less than half of it within an idle bound
 /// looks as if it took nothing.
 const UNSENT: u32 = 64 << 10;
@@ -32,6 +34,8 @@ pub(crate) enum Conn {
     H2In(Box<Inbound>),
     /// A stream to a service.
     H2Out(Box<Outbound>),
+    /// A client's stream of HTTP/3.
+    H3In(Box<h3::Inbound>),
 }
 
 impl Conn {
@@ -50,6 +54,7 @@ impl Conn {
         match self {
             Self::H2In(stream) => return stream.poll_fill(cx, area),
             Self::H2Out(stream) => return stream.poll_fill(cx, area),
+            Self::H3In(stream) => return stream.poll_fill(cx, area),
             Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) => {}
         }
         let mut buffer = ReadBuf::new(area);
@@ -74,6 +79,10 @@ impl Conn {
             }
             Self::H2In(stream) => now(stream.poll_send(None, data)),
             Self::H2Out(stream) => now(stream.poll_send(None, data)),
+            Self::H3In(stream) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                now(stream.poll_send(&mut cx, data))
+            }
         };
         match written {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -87,6 +96,7 @@ impl Conn {
         match self {
             Self::Tcp(_) | Self::Unix(_) | Self::H2In(_) | Self::H2Out(_) => false,
             Self::Tls(stream) => stream.get_ref().1.wants_write(),
+            Self::H3In(stream) => stream.holds_output(),
         }
     }
 
@@ -120,7 +130,7 @@ impl Conn {
             Self::Tcp(stream) => stream.poll_read_ready(&mut cx).is_pending(),
             Self::Unix(stream) => stream.poll_read_ready(&mut cx).is_pending(),
             Self::Tls(stream) => stream.get_ref().0.poll_read_ready(&mut cx).is_pending(),
-            Self::H2In(_) | Self::H2Out(_) => false,
+            Self::H2In(_) | Self::H2Out(_) | Self::H3In(_) => false,
         }
     }
 
@@ -148,7 +158,7 @@ impl Conn {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
-            Self::H2In(_) | Self::H2Out(_) => return None,
+            Self::H2In(_) | Self::H2Out(_) | Self::H3In(_) => return None,
         })
     }
 
@@ -184,7 +194,7 @@ impl AsyncRead for Conn {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
-            stream @ (Self::H2In(_) | Self::H2Out(_)) => {
+            stream @ (Self::H2In(_) | Self::H2Out(_) | Self::H3In(_)) => {
                 let count = ready!(stream.poll_fill(cx, buffer.initialize_unfilled()))?;
                 buffer.advance(count);
                 Poll::Ready(Ok(()))
@@ -202,6 +212,7 @@ impl AsyncWrite for Conn {
             Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, data),
             Self::H2In(stream) => stream.poll_send(Some(cx), data),
             Self::H2Out(stream) => stream.poll_send(Some(cx), data),
+            Self::H3In(stream) => stream.poll_send(cx, data),
         }
     }
 
@@ -210,6 +221,7 @@ impl AsyncWrite for Conn {
         match self.get_mut() {
             Self::Tcp(_) | Self::Unix(_) | Self::H2In(_) | Self::H2Out(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::H3In(stream) => stream.poll_flush(cx),
         }
     }
 
@@ -226,6 +238,8 @@ impl AsyncWrite for Conn {
                 stream.shutdown();
                 Poll::Ready(Ok(()))
             }
+            // Its end is the answer's.
+            Self::H3In(stream) => stream.poll_flush(cx),
         }
     }
 }

@@ -156,7 +156,7 @@ fn write_forwarded(
     {
         write_list(out, "X-Forwarded-Client-Cert", &[], identity);
     }
-    out.extend_from_slice(if client.http2 { b"Via: 2.0 haechi\r\n" } else { b"Via: 1.1 haechi\r\n" });
+    out.extend_from_slice(client.protocol.via());
 }
 
 fn write_list(out: &mut Vec<u8>, name: &str, said: &[&[u8]], ours: &str) {

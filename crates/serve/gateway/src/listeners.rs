@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 
 use haechi_net::listen::{self, ListenError, Socket};
 use haechi_route::GatewayConfig;
+use haechi_route::config::Listener;
 
 use crate::gateway::ApplyError;
-use crate::worker::NewListener;
+use crate::quic::Quic;
+use crate::worker::{Accepts, NewListener};
 
 /// A listener's sockets, to hand to another process.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct Listeners {
     open: BTreeMap<String, Open>,
+    quic: Quic,
     /// From the process before this one, not used yet.
     inherited: Vec<Listening>,
     /// Sockets that wait until [`Listeners::release`]: they neither listen nor are accepted from.
@@ -49,11 +52,18 @@ struct Open {
     sockets: Vec<Socket>,
 }
 
+impl Open {
+    fn bound(&self) -> Option<SocketAddr> {
+        self.sockets.first()?.local_addr().ok()
+    }
+}
+
 impl Listeners {
     /// None. With `inherited`, what is opened is held back.
     pub fn new(inherited: Option<Vec<Listening>>) -> Self {
         let held = inherited.as_ref().map(|_| ForWorkers::new());
-        Self { open: BTreeMap::new(), inherited: inherited.unwrap_or_default(), held }
+        let quic = Quic::new(inherited.as_deref().unwrap_or_default());
+        Self { open: BTreeMap::new(), quic, inherited: inherited.unwrap_or_default(), held }
     }
 
     /// Opens what is new for each of so many workers, and says which listeners close. One that has the address of
@@ -80,7 +90,7 @@ impl Listeners {
                 continue;
             }
             let wrong = |source| ApplyError::Listen { name: name.clone(), source };
-            let sockets = self.sockets(name, listener.listen, workers).map_err(wrong)?;
+            let sockets = self.sockets(name, listener, workers).map_err(wrong)?;
             let failed = |source| wrong(ListenError { address: bound(&sockets, listener.listen), source });
             for (index, socket) in sockets.iter().enumerate() {
                 if self.held.is_none() {
@@ -88,9 +98,20 @@ impl Listeners {
                 }
                 let socket = socket.try_clone().map_err(failed)?;
                 // There may be more sockets than workers: a worker of the process before had each.
-                open[index % workers].push(NewListener { name: name.clone(), socket });
+                let accepts = Accepts::Tcp(socket);
+                open[index % workers].push(NewListener { name: name.clone(), accepts });
             }
             opened.push((name.clone(), Open { listen: listener.listen, sockets }));
+        }
+        let at = |name: &String| {
+            let new = opened.iter().find(|(new, _)| new == name).map(|(_, open)| open);
+            let before = renamed.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old);
+            new.or_else(|| self.open.get(before))?.bound()
+        };
+        let quic = self.quic.change(config, at)?;
+        close.extend(quic.close);
+        for (worker, new) in quic.open {
+            open[worker % workers].push(new);
         }
         self.open.retain(|name, _| !close.contains(name));
         let moved: Vec<_> = renamed.iter().filter_map(|(old, _)| self.open.remove(old)).collect();
@@ -123,13 +144,17 @@ impl Listeners {
     fn sockets(
         &mut self,
         name: &str,
-        wanted: SocketAddr,
+        listener: &Listener,
         workers: usize,
     ) -> Result<Vec<Socket>, ListenError> {
+        let wanted = listener.listen;
         let inherited = self.inherited.iter().position(|known| {
             (known.name == name && known.listen == wanted) || is_bound(&known.sockets, wanted)
         });
-        let Some(inherited) = inherited else { return listen::shared(wanted, workers) };
+        let Some(inherited) = inherited else {
+            let chosen_for_both = listener.http3.is_some() && wanted.port() == 0;
+            return if chosen_for_both { with_udp(wanted, workers) } else { listen::shared(wanted, workers) };
+        };
         let mut sockets = self.inherited.swap_remove(inherited).sockets;
         let missing = workers.saturating_sub(sockets.len());
         if let Some(Ok(bound)) = sockets.first().map(Socket::local_addr) {
@@ -166,12 +191,26 @@ impl Listeners {
     /// Lets go of every socket here. A queue closes once the worker that accepts from it lets go too.
     pub fn clear(&mut self) {
         self.open.clear();
+        self.quic.clear();
     }
 }
 
 /// Where sockets are: with the port that the system chose for 0.
 fn bound(sockets: &[Socket], wanted: SocketAddr) -> SocketAddr {
     sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(wanted)
+}
+
+/// New sockets whose port, which the system chooses, is free for UDP too.
+fn with_udp(address: SocketAddr, workers: usize) -> Result<Vec<Socket>, ListenError> {
+    const TRIES: usize = 16;
+    let mut sockets = listen::shared(address, workers)?;
+    for _ in 1..TRIES {
+        if listen::udp(bound(&sockets, address)).is_ok() {
+            break;
+        }
+        sockets = listen::shared(address, workers)?;
+    }
+    Ok(sockets)
 }
 
 fn is_bound(sockets: &[Socket], address: SocketAddr) -> bool {

@@ -8,7 +8,7 @@ use haechi_core::{RouteName, ServiceName};
 
 use crate::board::Board;
 use crate::layer4;
-use crate::stats::{BOUNDS_US, Counter, HistogramSum, RouteStats, ServiceStats, WorkerStats};
+use crate::stats::{BOUNDS_US, Counter, HistogramSum, Http3Stats, RouteStats, ServiceStats, WorkerStats};
 use crate::status::{AcmeStatus, CertificateStatus};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -106,6 +106,7 @@ pub(crate) fn render(boards: &[&Board], generation: u64, certificates: &[Certifi
     render_workers(&mut out, boards);
     render_tls(&mut out, boards, certificates);
     layer4::metrics::render(&mut out, boards);
+    render_http3(&mut out, boards);
     out
 }
 
@@ -142,6 +143,33 @@ fn render_tls(out: &mut String, boards: &[&Board], certificates: &[CertificateSt
     for certificate in certificates {
         let (listener, file) = (label(&certificate.listener), label(&certificate.file));
         line(out, name, &format!("listener=\"{listener}\",file=\"{file}\""), certificate.not_after);
+    }
+}
+
+fn render_http3(out: &mut String, boards: &[&Board]) {
+    type Count = fn(&Http3Stats) -> &Counter;
+    let counts: [(&str, &str, &str, Count); 5] = [
+        ("haechi_http3_connections", "gauge", "Open connections of HTTP/3.", |stats| &stats.connections),
+        ("haechi_http3_connections_total", "counter", "Connections of HTTP/3 that were made.", |stats| {
+            &stats.accepted
+        }),
+        ("haechi_http3_requests_total", "counter", "Requests that came by HTTP/3.", |stats| &stats.requests),
+        (
+            "haechi_http3_retries_total",
+            "counter",
+            "Clients that first had to show that they are where they say (Retry of QUIC).",
+            |stats| &stats.retries,
+        ),
+        (
+            "haechi_http3_silent_total",
+            "counter",
+            "Connections that ended because nothing was heard of their client for 30 s.",
+            |stats| &stats.silent,
+        ),
+    ];
+    for (name, kind, help, count) in counts {
+        head(out, name, kind, help);
+        line(out, name, "", boards.iter().map(|board| count(&board.worker.http3).get()).sum::<u64>());
     }
 }
 

@@ -17,6 +17,7 @@ use haechi_route::config::{Asked, Compress, Files, Redirect, RedirectPath, Schem
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use haechi_tls::Session;
 
+use crate::added::Lines;
 use crate::failure::Failure;
 use crate::files::Wanted;
 use crate::forward_head::{upgrade, write_head};
@@ -29,6 +30,35 @@ use crate::worker::Buffers;
 /// How a TLS connection begins: a record of the handshake (RFC 8446 §5.1).
 const TLS_RECORD: [u8; 2] = [0x16, 0x03];
 
+/// The version of HTTP that a client's connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpVersion {
+    Http1,
+    Http2,
+    Http3,
+}
+
+impl HttpVersion {
+    /// As logs call it, for a message of this version: within HTTP/1 each has its own.
+    pub const fn name(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Self::Http1, Version::Http10) => "HTTP/1.0",
+            (Self::Http1, Version::Http11) => "HTTP/1.1",
+            (Self::Http2, _) => "HTTP/2.0",
+            (Self::Http3, _) => "HTTP/3.0",
+        }
+    }
+
+    /// What `Via` says of a message that came this way (RFC 9110 §7.6.3).
+    pub const fn via(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"Via: 1.1 haechi\r\n",
+            Self::Http2 => b"Via: 2.0 haechi\r\n",
+            Self::Http3 => b"Via: 3.0 haechi\r\n",
+        }
+    }
+}
+
 /// What is known of a client's connection, as text that goes into requests.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientFacts {
@@ -38,14 +68,14 @@ pub(crate) struct ClientFacts {
     pub port: String,
     /// `http`, or `https` over TLS.
     pub scheme: &'static str,
-    /// Whether it speaks HTTP/2.
-    pub http2: bool,
+    /// What it speaks.
+    pub protocol: HttpVersion,
     /// What was agreed on over TLS. Shared by the streams of a connection.
     pub tls: Option<Rc<Session>>,
     /// Where the listener redirects to.
     pub redirect_to_https: Option<u16>,
-    /// The line with which its answers promise TLS for the future.
-    pub hsts: Option<Box<str>>,
+    /// Lines that the listener adds to answers.
+    pub added: Lines,
     /// Between whom the connection is, where its socket doesn't say it: it came through a proxy that does, or the
     /// socket carries many requests.
     pub addresses: Option<Box<Addresses>>,

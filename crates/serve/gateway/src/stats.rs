@@ -188,6 +188,10 @@ limits! {
     /// Clients sent away because of frames that cost memory: CONTINUATION without end, tiny DATA, streams that are
     /// reset before they are looked at.
     http2_frames,
+    /// Clients sent away because of `limits.http3-control-frames`.
+    http3_control_frames,
+    /// Clients sent away because of `limits.http3-resets`.
+    http3_resets,
     /// Requests for more ranges of a file than are looked at.
     ranges,
     /// Contents of files that were forgotten because of `limits.file_cache_bytes`.
@@ -258,8 +262,24 @@ pub(crate) struct WorkerStats {
     /// Connections that no route of layer 4 took.
     pub layer4_refused: RefusedStats,
     pub access_log_dropped: Counter,
+    pub http3: Http3Stats,
     /// Bytes of bodies that were moved inside the kernel.
     pub spliced_bytes: Counter,
+}
+
+/// Counts of HTTP/3 on one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Http3Stats {
+    /// Connections that were made.
+    pub accepted: Counter,
+    /// Those that are open now.
+    pub connections: Counter,
+    /// Streams with a request.
+    pub requests: Counter,
+    /// Clients that had to show that they are where they say (RFC 9000 §8.1.2).
+    pub retries: Counter,
+    /// Connections that ended because nothing was heard of their client any more.
+    pub silent: Counter,
 }
 
 impl WorkerStats {

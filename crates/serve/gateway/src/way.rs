@@ -19,6 +19,7 @@ use std::time::Duration;
 use haechi_core::Instant;
 use haechi_http::{Body, Version, ends_head};
 
+use crate::added;
 use crate::answer::{Answer, Frame};
 use crate::attempt::Attempted;
 use crate::client::Client;
@@ -26,7 +27,6 @@ use crate::exchange::{Exchange, FailedAttempt, Outcome, Then, Timing};
 use crate::failure::Failure;
 use crate::files;
 use crate::h2::{self, Opening};
-use crate::hsts;
 use crate::own::{Ready, write_answer};
 use crate::pace::Pace;
 use crate::prepare::{AnsweredHere, Prepared, Reply, Request, RequestFacts, prepare};
@@ -388,8 +388,8 @@ pub(crate) fn respond(
 }
 
 fn end(client: &mut Client, out: &mut Vec<u8>, keep: bool, worker: &Worker) -> Then {
-    if let Some(line) = &client.facts.hsts {
-        hsts::add(out, 0, line);
+    if !client.facts.added.is_empty() {
+        added::add_all(out, 0, &client.facts.added);
     }
     let then = if keep { Then::Keep } else { Then::Linger };
     client.send(out, worker).map_or(Then::Close, |()| then)
@@ -444,8 +444,8 @@ fn answer_here(client: &mut Client, asked: AnsweredHere, worker: &Worker) -> The
             _ => &nothing,
         };
         body_bytes = write_answer(&mut out, answer, route.map(|route| &route.response), keep, &facts);
-        if let Some(line) = &client.facts.hsts {
-            hsts::add(&mut out, 0, line);
+        if !client.facts.added.is_empty() {
+            added::add_all(&mut out, 0, &client.facts.added);
         }
         let then = if keep { Then::Keep } else { Then::Linger };
         let sent = client.send(&out, worker);

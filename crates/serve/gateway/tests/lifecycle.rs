@@ -332,7 +332,10 @@ async fn every_request_leaves_a_line_in_the_access_log() {
                 (&400.into(), &"http_request_error".into())
             );
         } else {
-            assert!(text.contains("\"GET /a\"b?c=d\" test.example 200 2 all app 127.0.0.1:"), "{text}");
+            assert!(
+                text.contains("\"GET /a\"b?c=d HTTP/1.1\" test.example 200 2 all app 127.0.0.1:"),
+                "{text}"
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ mod chunked;
 mod connection;
 mod field;
 pub mod h2;
+pub mod h3;
 mod head;
 mod length;
 mod refusal;

@@ -1,12 +1,15 @@
 //! Listening sockets, one per worker on the same port.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use socket2::{Domain, Protocol, Type};
 
 /// Connections that the kernel holds until they are accepted. The kernel cuts it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+
+/// Bytes of datagrams that wait to be read, or sent, on one socket. The kernel cuts it at `net.core.rmem_max`.
+const DATAGRAM_BYTES: usize = 4 << 20;
 
 /// A port can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,18 @@ pub fn shared(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenEr
 pub fn beside(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenError> {
     let bind = |_| bind(address, true).map_err(|source| ListenError { address, source });
     (0..count).map(bind).collect()
+}
+
+/// Binds a socket for datagrams. Nobody else may use its port.
+pub fn udp(address: SocketAddr) -> Result<UdpSocket, ListenError> {
+    let fail = |source| ListenError { address, source };
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP));
+    let socket = socket.map_err(fail)?;
+    socket.set_nonblocking(true).map_err(fail)?;
+    socket.bind(&address.into()).map_err(fail)?;
+    // What is lost for want of room is sent again.
+    let _ = (socket.set_recv_buffer_size(DATAGRAM_BYTES), socket.set_send_buffer_size(DATAGRAM_BYTES));
+    Ok(socket.into())
 }
 
 fn bind(address: SocketAddr, share: bool) -> std::io::Result<Socket> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::AsyncWriteExt;
@@ -54,6 +55,25 @@ pub enum Resumption {
 }
 
 impl Session {
+    /// Of a QUIC connection: `asked` says whether its client was asked for a certificate, `leaf` is what it showed.
+    /// Whether it resumed an earlier session is not known.
+    pub fn of_quic(
+        state: Arc<ServerState>,
+        server_name: Option<&str>,
+        asked: bool,
+        leaf: Option<&CertificateDer<'_>>,
+    ) -> Self {
+        Self {
+            state,
+            server_name: server_name.map(|name| Box::from(name.to_ascii_lowercase())),
+            asked,
+            client: leaf.map(|leaf| forwarded_client_certificate(leaf).into()),
+            is_tls13: true,
+            resumption: Resumption::Full,
+            protocol: Some(Box::from(&b"h3"[..])),
+        }
+    }
+
     /// Whether a request for this host may be answered on this connection. It may not if the host asks for a client
     /// certificate and the connection did not, nor if the client named a host with another certificate
     /// (421 of RFC 9110 §15.5.20).

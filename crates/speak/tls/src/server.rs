@@ -313,6 +313,21 @@ impl ServerState {
         }
     }
 
+    /// The configuration for QUIC (RFC 9001) with this protocol above it, and whether it asks for a client certificate.
+    /// Nothing while the CAs of client certificates can't be read.
+    ///
+    /// What a client names comes too late to choose by it. So where some hosts ask for a certificate and others don't,
+    /// nobody is asked, and [`Session::may_serve`](crate::Session::may_serve) refuses those that do.
+    pub fn quic(&self, protocol: &[u8]) -> Option<(Arc<ServerConfig>, bool)> {
+        let asks = self.client.as_ref().is_some_and(|client| client.hosts.is_empty());
+        let config = if asks { self.asking.as_ref()? } else { &self.open };
+        let mut config = ServerConfig::clone(config);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        // What comes with 0-RTT can be sent again by anybody who saw it.
+        config.max_early_data_size = 0;
+        Some((Arc::new(config), asks))
+    }
+
     /// Whether any certificate serves this name.
     pub(crate) fn covers(&self, sni: Option<&str>) -> bool {
         self.resolver.find(sni).is_some()

@@ -212,6 +212,19 @@ impl Lower<'_> {
             ),
             http2_control_frames: raw.http2_control_frames.unwrap_or(default.http2_control_frames),
             http2_resets: raw.http2_resets.unwrap_or(default.http2_resets),
+            http3_streams: raw.http3_streams.unwrap_or(default.http3_streams),
+            http3_window: self.window(
+                raw.http3_window.as_ref(),
+                default.http3_window,
+                at.key("http3-window"),
+            ),
+            http3_connection_window: self.window(
+                raw.http3_connection_window.as_ref(),
+                default.http3_connection_window,
+                at.key("http3-connection-window"),
+            ),
+            http3_control_frames: raw.http3_control_frames.unwrap_or(default.http3_control_frames),
+            http3_resets: raw.http3_resets.unwrap_or(default.http3_resets),
             handshakes: raw.handshakes.map_or(default.handshakes, |n| n as usize),
             handshake_timeout: self.positive(
                 raw.handshake_timeout.as_ref(),
@@ -246,7 +259,7 @@ impl Lower<'_> {
         limits
     }
 
-    /// A window of HTTP/2 (RFC 9113 §6.9.1 has the largest, and 64KiB is where every connection starts).
+    /// A window of HTTP/2, and the same for HTTP/3 (RFC 9113 §6.9.1 has the largest, and 64KiB is where every connection starts).
     fn window(&mut self, raw: Option<&raw::Size>, default: u32, at: At<'_>) -> u32 {
         const WINDOWS: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
         let bytes = self.size(raw, default.into(), at);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use haechi_route::config::{Layer4, Listener, ListenerProtocol, ProxyFrom};
+use haechi_route::config::{Http3, Layer4, Listener, ListenerProtocol, ProxyFrom};
 
 use super::{At, Lower};
 use crate::diagnostic::Diagnostic;
@@ -55,6 +55,7 @@ impl Lower<'_> {
             listen,
             protocol,
             http2: raw.http2.unwrap_or(true),
+            http3: self.http3(raw, at),
             tls,
             redirect_to_https: raw.redirect_to_https,
             proxy_protocol: raw
@@ -76,7 +77,7 @@ impl Lower<'_> {
     /// What is passed on unread is no HTTP, and its TLS is the service's.
     fn http_alone(&mut self, kind: Layer4, at: At<'_>) {
         let kind = kind.as_str();
-        for key in ["tls", "http2", "redirect-to-https"] {
+        for key in ["tls", "http2", "http3", "http3-port", "http3-max-age", "redirect-to-https"] {
             let here = at.key(key);
             if !here.is_written() {
                 continue;
@@ -91,6 +92,37 @@ impl Lower<'_> {
                 _ => "remove it, or remove `protocol`",
             }));
         }
+    }
+
+    fn http3(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Http3> {
+        if !raw.http3.unwrap_or(false) {
+            for (key, set) in
+                [("http3-port", raw.http3_port.is_some()), ("http3-max-age", raw.http3_max_age.is_some())]
+            {
+                if set {
+                    let message = format!("`{key}` is about HTTP/3, which this listener doesn't speak");
+                    let diagnostic = Diagnostic::error("contradiction", at.key(key).span(), message);
+                    self.report(diagnostic.help(format!("add `http3: true`, or remove `{key}`")));
+                }
+            }
+            return None;
+        }
+        if raw.tls.is_none() {
+            let message = "HTTP/3 is never spoken without TLS";
+            let diagnostic = Diagnostic::error("contradiction", at.key("http3").span(), message);
+            self.report(diagnostic.help("add `tls` with a certificate, or remove `http3`"));
+        }
+        if raw.proxy_protocol.is_some() {
+            let message = "HTTP/3 has no header of the PROXY protocol";
+            let diagnostic = Diagnostic::error("contradiction", at.key("http3").span(), message)
+                .note(at.key("proxy-protocol").span(), "this listener is reached through a proxy");
+            let help = "remove `http3`, or give clients that come without the proxy a listener of their own";
+            self.report(diagnostic.help(help));
+        }
+        let default = Http3::default();
+        let at = at.key("http3-max-age");
+        let max_age = self.positive(raw.http3_max_age.as_ref(), default.max_age, at);
+        Some(Http3 { port: raw.http3_port, max_age })
     }
 
     /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.

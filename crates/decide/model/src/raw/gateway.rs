@@ -45,12 +45,23 @@ pub struct Listener {
     pub name: Name,
     /// Address and port; port 0 lets the system choose.
     pub listen: SocketAddress,
-    /// What it takes. `tls`, `http2` and `redirect-to-https` are for `http` alone.
+    /// What it takes. `tls`, `http2`, `http3` and `redirect-to-https` are for `http` alone.
     #[schemars(extend("default" = "http"))]
     pub protocol: Option<ListenerProtocol>,
     /// Whether clients may speak HTTP/2: by ALPN over TLS, in the clear when they know it beforehand.
     #[schemars(extend("default" = true))]
     pub http2: Option<bool>,
+    /// Whether clients may speak HTTP/3, over UDP on the same port, with the same certificates. Needs `tls`, and no
+    /// `proxy-protocol`. Answers over TCP announce it (`Alt-Svc`).
+    #[schemars(extend("default" = false))]
+    pub http3: Option<bool>,
+    /// The port that answers announce, where clients reach the listener at another one: behind a port that is passed
+    /// on, in a container.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub http3_port: Option<u16>,
+    /// How long clients remember that there is HTTP/3.
+    #[schemars(extend("default" = "1d"))]
+    pub http3_max_age: Option<Duration>,
     /// Speaks TLS.
     pub tls: Option<Tls>,
     /// Answers every request with a redirect (308) to https on this port, `443` as a rule. Routes are not looked at.
@@ -189,6 +200,23 @@ pub struct Limits {
     /// HTTP/2 streams that a client may reset in ten seconds. One that resets more is sent away.
     #[schemars(range(min = 10, max = 10_000_000), extend("default" = 1_000))]
     pub http2_resets: Option<u32>,
+    /// Streams of an HTTP/3 connection at once.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 128))]
+    pub http3_streams: Option<u32>,
+    /// What may be sent ahead on an HTTP/3 stream: the most that is kept of a body that its receiver doesn't take.
+    #[schemars(extend("default" = "256KiB"))]
+    pub http3_window: Option<Size>,
+    /// The same for all streams of an HTTP/3 connection together, and as much of all its answers that the client has
+    /// not acknowledged.
+    #[schemars(extend("default" = "1MiB"))]
+    pub http3_connection_window: Option<Size>,
+    /// HTTP/3 frames and streams that carry nothing, in ten seconds and beyond what real work brings with it. A client
+    /// that sends more is sent away.
+    #[schemars(range(min = 100, max = 10_000_000), extend("default" = 10_000))]
+    pub http3_control_frames: Option<u32>,
+    /// Streams of HTTP/3 that a client may reset in ten seconds. One that resets more is sent away.
+    #[schemars(range(min = 10, max = 10_000_000), extend("default" = 1_000))]
+    pub http3_resets: Option<u32>,
     /// TLS handshakes under way, for each worker. Clients beyond that are turned away.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
     pub handshakes: Option<u32>,

@@ -1,10 +1,10 @@
 //! An answer on its way to the client, as fast as the client takes it.
 
 use super::answer::{Answer, Piece};
+use crate::added;
 use crate::client::Client;
 use crate::exchange::{Outcome, Then};
 use crate::failure::Failure;
-use crate::hsts;
 use crate::own::{OwnHead, write_head};
 use crate::prepare::RequestFacts;
 use crate::route::RunningRoute;
@@ -25,8 +25,8 @@ pub(super) async fn send(
     let mut out = worker.buffers.take();
     let head = OwnHead { status: answer.status, fields: &answer.fields, length: answer.length };
     write_head(&mut out, head, Some(&route.response), keep, facts.version);
-    if let Some(line) = &client.facts.hsts {
-        hsts::add(&mut out, 0, line);
+    if !client.facts.added.is_empty() {
+        added::add_all(&mut out, 0, &client.facts.added);
     }
     let mut sending = Sending { client, worker, route, facts, out, head: true, bytes: 0 };
     let ended = if facts.is_head { sending.flush().await } else { sending.body(answer).await };

@@ -14,15 +14,10 @@ use haechi_core::{Clock, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::conn::Conn;
+use crate::stock::Stock;
 
 /// Bytes in front of each frame (RFC 9113 §4.1).
 const HEADER: usize = 9;
-
-/// A stock of frames is full again after this long.
-const REFILL_SECONDS: f64 = 10.0;
-
-/// Real work that restores one frame.
-const WORK_BYTES: f64 = 1024.0;
 
 /// Which stock ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,28 +36,6 @@ pub(super) struct Meter {
     frames: RefCell<Frames>,
     flood: Cell<Option<Flood>>,
     settled: Cell<bool>,
-}
-
-#[derive(Debug)]
-struct Stock {
-    most: f64,
-    left: Cell<f64>,
-}
-
-impl Stock {
-    fn new(most: u32) -> Self {
-        Self { most: f64::from(most), left: Cell::new(f64::from(most)) }
-    }
-
-    fn add(&self, count: f64) {
-        self.left.set((self.left.get() + count).min(self.most));
-    }
-
-    /// False when there was none left.
-    fn take(&self) -> bool {
-        self.left.set(self.left.get() - 1.0);
-        self.left.get() >= 0.0
-    }
 }
 
 #[derive(Debug)]
@@ -98,7 +71,7 @@ impl Meter {
 
     /// Counts a message's bytes that were passed on to the peer as work.
     pub fn worked(&self, bytes: usize) {
-        self.control.add(1.0 + bytes as f64 / WORK_BYTES);
+        self.control.worked(bytes);
     }
 
     /// Looks at bytes that came.
@@ -107,8 +80,8 @@ impl Meter {
         let seconds = now.since(frames.refilled).as_secs_f64();
         if seconds > 0.01 {
             frames.refilled = now;
-            self.control.add(self.control.most * seconds / REFILL_SECONDS);
-            self.resets.add(self.resets.most * seconds / REFILL_SECONDS);
+            self.control.refill(seconds);
+            self.resets.refill(seconds);
         }
         while !bytes.is_empty() {
             let skip = frames.left.min(bytes.len());

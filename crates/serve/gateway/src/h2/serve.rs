@@ -25,7 +25,7 @@ use crate::client::Client;
 use crate::conn::Conn;
 use crate::introduce::addresses;
 use crate::outbox::Outbox;
-use crate::prepare::ClientFacts;
+use crate::prepare::{ClientFacts, HttpVersion};
 use crate::way;
 use crate::worker::{Deadline, Worker};
 
@@ -129,7 +129,8 @@ pub(crate) async fn serve(
     });
     let Some(connection) = opened.await else { return };
     session.rest();
-    let facts = ClientFacts { http2: true, addresses: between, ..ClientFacts::clone(&facts) };
+    let facts =
+        ClientFacts { protocol: HttpVersion::Http2, addresses: between, ..ClientFacts::clone(&facts) };
     let facts = Rc::new(facts);
     let mut serving = Serving { connection, session, facts, leaving: false, sent_away: false };
     poll_fn(|cx| serving.poll(cx)).await;

@@ -19,15 +19,15 @@ use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
 use super::proxy_header::{asks, take_header};
 use super::{Deadline, Worker};
+use crate::added::{self, Lines};
 use crate::client::Client;
 use crate::conn::Conn;
 use crate::failure::Failure;
 use crate::h2;
-use crate::hsts;
 use crate::layer4::{self, Entrance};
 use crate::outbox::Outbox;
 use crate::plan::Applied;
-use crate::prepare::ClientFacts;
+use crate::prepare::{ClientFacts, HttpVersion};
 use crate::way;
 
 /// How long accepting pauses when there is no place and nobody gives way, or no descriptor left. Short enough that nobody notices,
@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A socket that is accepted from.
 #[derive(Debug)]
-pub(super) struct Accepting {
+pub(crate) struct Accepting {
     /// Of its listener now: another one may take over the socket.
     name: RefCell<String>,
     /// What ran when it was told to stop: that knows the listener.
@@ -59,6 +59,11 @@ impl Accepting {
     pub fn close(&self, worker: &Worker) {
         *self.last.borrow_mut() = Some(worker.plan.borrow().applied.clone());
         self.stop.notify_one();
+    }
+
+    /// Waits until nothing more is to be accepted.
+    pub async fn stopped(&self) {
+        self.stop.notified().await;
     }
 
     /// The socket of another worker's listener, as that one knows it.
@@ -171,10 +176,10 @@ fn facts(ip: IpAddr, port: u16) -> ClientFacts {
         ip: ip.to_string(),
         port: port.to_string(),
         scheme: "http",
-        http2: false,
+        protocol: HttpVersion::Http1,
         tls: None,
         redirect_to_https: None,
-        hsts: None,
+        added: Lines::default(),
         addresses: None,
     }
 }
@@ -216,8 +221,9 @@ fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Acceptin
         return;
     }
     if let Some(tls) = plan.tls.listener(listener) {
-        let config = plan.config.listeners.get(listener).and_then(|config| config.tls.as_ref());
-        facts.hsts = config.and_then(|tls| tls.hsts.as_ref()).map(hsts::line);
+        if let Some(config) = plan.config.listeners.get(listener) {
+            facts.added = added::lines(config, facts.protocol, &facts.port);
+        }
         return start_tls(stream, facts, place, tls.clone());
     }
     let config = plan.config.listeners.get(listener);

@@ -20,11 +20,12 @@ use haechi_core::{Clock, Directory, Instant, RouteName, WallTime};
 use haechi_stream::Subscriber;
 use tokio::sync::Notify;
 
+pub(crate) use accept::Accepting;
 pub(crate) use buffers::{Buffers, Scratch};
 pub(crate) use crew::{Crew, Posted};
 pub(crate) use deadline::{Deadline, Deadlines};
 pub(crate) use places::Places;
-pub(crate) use run::{Command, NewListener, Setup, run};
+pub(crate) use run::{Accepts, Command, NewListener, Setup, run};
 
 use crate::access_log::Lines;
 use crate::board::Board;
@@ -69,7 +70,7 @@ pub(crate) struct Worker {
     crew: Arc<Crew>,
     index: usize,
     /// Of all workers, for client connections.
-    places: Arc<Places>,
+    pub places: Arc<Places>,
     /// Open client connections.
     open: Cell<usize>,
     /// Sockets that are accepted from.

@@ -1,6 +1,8 @@
 //! A worker's thread: its runtime, and the commands that reach it.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use super::accept::{Accepting, accept};
 use super::{Crew, Places, Posted, Worker, crew};
 use crate::board::Board;
 use crate::discover::Resolved;
+use crate::h3;
 use crate::plan::Applied;
 use crate::status::WorkerStatus;
 
@@ -48,7 +51,19 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct NewListener {
     pub name: String,
-    pub socket: Socket,
+    pub accepts: Accepts,
+}
+
+/// What a worker accepts from.
+#[derive(Debug)]
+pub(crate) enum Accepts {
+    Tcp(Socket),
+    /// QUIC at this address, of this listener. Without a socket the port is waited for.
+    Quic {
+        address: SocketAddr,
+        listener: String,
+        socket: Option<UdpSocket>,
+    },
 }
 
 /// What a worker is told.
@@ -161,22 +176,31 @@ fn rename(listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>, renamed: Vec<(St
 }
 
 fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>) {
-    for new in open {
-        match TcpListener::from_std(new.socket.into_listener()) {
-            Ok(listener) => {
-                let own = Accepting::new(&new.name);
-                worker.accepting.set(worker.accepting.get() + 1);
-                let accepting = accept(listener, own.clone(), worker.clone());
-                let worker = worker.clone();
-                spawn_local(async move {
-                    accepting.await;
-                    worker.accepting.set(worker.accepting.get() - 1);
-                    worker.emptied.notify_one();
-                });
-                listeners.entry(new.name).or_default().push(own);
+    for NewListener { name, accepts } in open {
+        let (own, accepting): (_, Pin<Box<dyn Future<Output = ()>>>) = match accepts {
+            Accepts::Tcp(socket) => match TcpListener::from_std(socket.into_listener()) {
+                Ok(listener) => {
+                    let own = Accepting::new(&name);
+                    (own.clone(), Box::pin(accept(listener, own, worker.clone())))
+                }
+                Err(error) => {
+                    tracing::error!(%error, listener = name, "can't watch a listener");
+                    continue;
+                }
+            },
+            Accepts::Quic { address, listener, socket } => {
+                let own = Accepting::new(&listener);
+                (own.clone(), Box::pin(h3::accept(socket, address, listener, worker.clone(), own)))
             }
-            Err(error) => tracing::error!(%error, listener = new.name, "can't watch a listener"),
-        }
+        };
+        worker.accepting.set(worker.accepting.get() + 1);
+        let worker = worker.clone();
+        spawn_local(async move {
+            accepting.await;
+            worker.accepting.set(worker.accepting.get() - 1);
+            worker.emptied.notify_one();
+        });
+        listeners.entry(name).or_default().push(own);
     }
 }
 

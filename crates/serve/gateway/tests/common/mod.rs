@@ -3,6 +3,7 @@
 
 pub mod frames;
 pub mod h2;
+pub mod h3;
 pub mod pebble;
 pub mod tls;
 

@@ -162,12 +162,16 @@ pub async fn get(stream: &mut TlsStream<TcpStream>, host: &str, until: &str) -> 
     Ok(String::from_utf8(answer).unwrap())
 }
 
-/// The serial number of the peer's certificate: its last byte in DER stands behind `02 01`.
+/// The serial number of the peer's certificate.
 pub fn serial(stream: &TlsStream<TcpStream>) -> u8 {
-    let chain = stream.get_ref().1.peer_certificates().unwrap();
-    let at = chain[0].windows(2).position(|pair| pair == [2, 1]).unwrap();
+    serial_of(&stream.get_ref().1.peer_certificates().unwrap()[0])
+}
+
+/// A certificate's serial number: its last byte in DER stands behind `02 01`.
+pub fn serial_of(certificate: &CertificateDer<'_>) -> u8 {
+    let at = certificate.windows(2).position(|pair| pair == [2, 1]).unwrap();
     // Version 3 is tagged first (`a0 03 02 01 02`); the serial follows it.
-    let rest = &chain[0][at + 3..];
+    let rest = &certificate[at + 3..];
     assert_eq!(&rest[..2], &[2, 1]);
     rest[2]
 }

@@ -1,0 +1,191 @@
+//! Clients of HTTP/3: of the `h3` crate, which shares nothing with the gateway but QUIC, and one that says anything.
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use h3::client::{RequestStream, SendRequest};
+use h3::error::StreamError;
+use h3_quinn::OpenStreams;
+use haechi_route::config::{GatewayConfig, Http3, Listener};
+use http::{HeaderMap, Request, Response};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+
+use super::tls::{Ca, Issued, tls};
+
+pub const NAME: &str = "test.example";
+
+pub type Sending = SendRequest<OpenStreams, Bytes>;
+pub type Stream = RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+
+/// Lets the listener `web` speak TLS and HTTP/3.
+pub fn speaks_h3(mut config: GatewayConfig, ca: &Ca) -> GatewayConfig {
+    let certificate = ca.write("a.pem", &[NAME], 1);
+    let listener: &mut Listener = config.listeners.get_mut("web").unwrap();
+    listener.tls = Some(tls(&[&certificate]));
+    listener.http3 = Some(Http3::default());
+    config
+}
+
+/// Connects by QUIC.
+pub async fn quic(ca: &Ca, own: Option<&Issued>, address: SocketAddr) -> Result<Connection, String> {
+    let mut config = rustls::ClientConfig::clone(&ca.client(own));
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    let crypto = QuicClientConfig::try_from(config).unwrap();
+    let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+    endpoint.set_default_client_config(ClientConfig::new(Arc::new(crypto)));
+    let connecting = endpoint.connect(address, NAME).map_err(|error| error.to_string())?;
+    connecting.await.map_err(|error| error.to_string())
+}
+
+/// Connects by HTTP/3. What is returned first learns of the connection's end.
+pub async fn connect(ca: &Ca, address: SocketAddr) -> (Connection, Sending) {
+    let connection = quic(ca, None, address).await.unwrap();
+    let (mut driver, send) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
+    tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+    (connection, send)
+}
+
+/// An answer, its body and its trailers.
+#[derive(Debug)]
+pub struct Answer {
+    pub head: Response<()>,
+    pub body: Vec<u8>,
+    pub trailers: HeaderMap,
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.head.status().as_u16()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.headers().get(name)?.to_str().ok()
+    }
+
+    pub async fn read(stream: &mut Stream) -> Result<Self, StreamError> {
+        let head = stream.recv_response().await?;
+        let mut body = Vec::new();
+        while let Some(mut data) = stream.recv_data().await? {
+            body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
+        }
+        let trailers = stream.recv_trailers().await?.unwrap_or_default();
+        Ok(Self { head, body, trailers })
+    }
+}
+
+/// Sends a request and reads its answer.
+pub async fn ask(
+    send: &mut Sending,
+    request: Request<()>,
+    body: Option<Bytes>,
+) -> Result<Answer, StreamError> {
+    let mut stream = send.send_request(request).await?;
+    if let Some(body) = body {
+        stream.send_data(body).await?;
+    }
+    stream.finish().await?;
+    Answer::read(&mut stream).await
+}
+
+/// A request without a body.
+pub fn request(method: &str, target: &str) -> Request<()> {
+    Request::builder().method(method).uri(format!("https://{NAME}{target}")).body(()).unwrap()
+}
+
+/// A frame.
+pub fn frame(kind: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    haechi_http::h3::write_number(&mut out, kind);
+    haechi_http::h3::write_number(&mut out, payload.len() as u64);
+    out.extend_from_slice(payload);
+    out
+}
+
+/// A field section of literals.
+pub fn section(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = vec![0, 0];
+    for (name, value) in fields {
+        for (mark, most, text) in [(0x20, 7, name), (0, 127, value)] {
+            if text.len() < most {
+                out.push(mark | text.len() as u8);
+            } else {
+                let mut rest = text.len() - most;
+                out.push(mark | most as u8);
+                while rest > 127 {
+                    out.push(rest as u8 | 0x80);
+                    rest >>= 7;
+                }
+                out.push(rest as u8);
+            }
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    out
+}
+
+/// Opens a control stream with nothing in its settings.
+pub async fn control(connection: &Connection) -> SendStream {
+    let mut stream = connection.open_uni().await.unwrap();
+    stream.write_all(&[0, 4, 0]).await.unwrap();
+    stream
+}
+
+/// What came of bytes on a stream of their own: the answer's status, or a code of the stream, or of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saw {
+    Status(u16),
+    Reset(u64),
+    Closed(u64),
+}
+
+/// Sends bytes and the end on a stream.
+pub async fn say(connection: &Connection, bytes: &[u8]) -> Saw {
+    let (mut send, receive) = connection.open_bi().await.unwrap();
+    // The gateway may have enough before it has all.
+    if send.write_all(bytes).await.is_ok() {
+        let _ = send.finish();
+    }
+    see(receive).await
+}
+
+/// Reads an answer's status, which is always one of the static table or written out.
+pub async fn see(mut receive: RecvStream) -> Saw {
+    const KNOWN: &[(u8, u16)] =
+        &[(25, 200), (27, 404), (28, 503), (64, 204), (67, 400), (68, 403), (69, 421), (71, 500)];
+    let mut bytes = Vec::new();
+    let failed = loop {
+        let mut some = [0; 512];
+        match receive.read(&mut some).await {
+            Ok(Some(count)) => bytes.extend_from_slice(&some[..count]),
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    match failed {
+        Some(quinn::ReadError::Reset(code)) => Saw::Reset(code.into_inner()),
+        Some(quinn::ReadError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(close))) => {
+            Saw::Closed(close.error_code.into_inner())
+        }
+        Some(error) => panic!("{error}"),
+        None => {
+            // HEADERS, its length of one or two bytes, two of a prefix.
+            let at = 1 + haechi_http::h3::number_length(bytes[1]) + 2;
+            let first = bytes[at];
+            let status = if first >= 0xc0 {
+                let index = if first == 0xff { 63 + bytes[at + 1] } else { first & 0x3f };
+                KNOWN.iter().find(|(known, _)| *known == index).unwrap_or_else(|| panic!("{index}")).1
+            } else {
+                let value = at + if first & 0xf == 0xf { 2 } else { 1 };
+                std::str::from_utf8(&bytes[value + 1..value + 4]).unwrap().parse().unwrap()
+            };
+            Saw::Status(status)
+        }
+    }
+}
