@@ -34,7 +34,7 @@ enum Command {
     Backend(single::BackendOptions),
     /// A load generator, closed loop or (with --rate) open loop.
     Load(single::LoadOptions),
-    /// CPU time a request beside HAProxy, nginx, Envoy and Caddy.
+    /// CPU time a request beside HAProxy, nginx, Envoy, Caddy and pingora.
     Gateway(gateway::Options),
     /// Instructions a request, compared with the figures kept.
     Instructions(instructions::Options),

@@ -41,7 +41,7 @@ pub struct Options {
     /// Keep-alive connections of the load generator.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Which gateways, each with and without an access log to a file.
+    /// Which gateways, each with and without an access log to a file. pingora has to be named: it is built for minutes.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Gateway::Haechi, Gateway::Haproxy, Gateway::Nginx, Gateway::Envoy, Gateway::Caddy])]
     subjects: Vec<Gateway>,
     /// What is asked: 128, 16k, 1m (bytes of the answer), upload (of 1 MiB), close (a connection for each
@@ -76,6 +76,9 @@ pub struct Options {
     /// A Caddy other than Debian's.
     #[arg(long)]
     caddy: Option<PathBuf>,
+    /// A program with the options of `crates/prove/pingora-peer`, which is built otherwise.
+    #[arg(long)]
+    pingora: Option<PathBuf>,
     /// Write all figures here.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -241,6 +244,7 @@ impl Options {
             Gateway::Nginx => &self.nginx,
             Gateway::Envoy => &self.envoy,
             Gateway::Caddy => &self.caddy,
+            Gateway::Pingora => &self.pingora,
         };
         named.as_deref()
     }

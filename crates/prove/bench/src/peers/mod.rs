@@ -6,6 +6,7 @@ pub mod haechi;
 pub mod haproxy;
 pub mod install;
 pub mod nginx;
+pub mod pingora;
 pub mod spring;
 
 use std::net::{SocketAddr, TcpListener};
@@ -68,6 +69,8 @@ pub enum Gateway {
     Envoy,
     /// Caddy.
     Caddy,
+    /// A small proxy on pingora.
+    Pingora,
 }
 
 impl Gateway {
@@ -79,6 +82,7 @@ impl Gateway {
             Self::Nginx => "nginx",
             Self::Envoy => "Envoy",
             Self::Caddy => "Caddy",
+            Self::Pingora => "pingora",
         }
     }
 
@@ -91,6 +95,7 @@ impl Gateway {
             Self::Nginx => nginx::start(place)?,
             Self::Envoy => envoy::start(place)?,
             Self::Caddy => caddy::start(place)?,
+            Self::Pingora => pingora::start(place)?,
         };
         running.child.accepts(running.address, START).await.map_err(|source| Error::Start {
             program: self.name().to_owned(),
