@@ -10,6 +10,7 @@ use common::{config, start};
 use haechi_route::config::ClientCertificates;
 use haechi_testkit::Service;
 use quinn::Connection;
+use tokio::io::AsyncWriteExt;
 
 const DATA: u64 = 0;
 const HEADERS: u64 = 1;
@@ -442,4 +443,52 @@ async fn client_certificates_are_asked_for_and_hosts_are_kept_apart() {
     let connection = quic(&ca, Some(&own), address).await.unwrap();
     assert_eq!(say(&connection, &named("inner.example")).await, Saw::Status(421));
     assert_eq!(say(&connection, &named(NAME)).await, Saw::Status(200));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_holds_no_more_than_windows() {
+    let (told, mut stuck) = tokio::sync::mpsc::unbounded_channel();
+    let service = Service::start(move |mut connection| {
+        let told = told.clone();
+        async move {
+            connection.request().await;
+            connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 << 20)).await;
+            let (mut sent, piece) = (0, vec![b'x'; 64 << 10]);
+            // Until the gateway takes no more for a while that is long enough for it to have taken all.
+            while let Ok(Ok(count)) =
+                tokio::time::timeout(std::time::Duration::from_millis(500), connection.stream.write(&piece))
+                    .await
+            {
+                sent += count;
+            }
+            told.send(sent).unwrap();
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let ca = Ca::new("ca");
+    let (_gateway, address) = start(speaks_h3(config(&[service.address]), &ca)).await;
+    let connection = quic(&ca, None, address).await.unwrap();
+    let (mut send, _receive) = connection.open_bi().await.unwrap();
+    send.write_all(&head(GET)).await.unwrap();
+    send.finish().unwrap();
+    let sent = stuck.recv().await.unwrap();
+    // Most of it is in the kernel's buffers between the gateway and the service.
+    assert!(sent < 24 << 20, "{sent} bytes left the service");
+}
+
+#[tokio::test]
+async fn when_places_run_out_the_idlest_connection_gives_way() {
+    let (ca, service) = (Ca::new("ca"), Service::text("ok").await);
+    let mut config = speaks_h3(config(&[service.address]), &ca);
+    config.limits.connections = 2;
+    let (gateway, address) = start(config).await;
+    let (idlest, idle) = (quic(&ca, None, address).await.unwrap(), quic(&ca, None, address).await.unwrap());
+    assert_eq!(say(&idlest, &head(GET)).await, Saw::Status(200));
+    assert_eq!(say(&idle, &head(GET)).await, Saw::Status(200));
+    let new = quic(&ca, None, address).await.unwrap();
+    assert_eq!(say(&new, &head(GET)).await, Saw::Status(200));
+    assert_eq!(closed(&idlest).await, 0x100);
+    assert_eq!(say(&idle, &head(GET)).await, Saw::Status(200));
+    assert!(gateway.metrics().contains("haechi_limit_strikes_total{limit=\"connections\"} 1\n"));
 }
