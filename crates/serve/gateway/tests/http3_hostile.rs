@@ -492,3 +492,28 @@ async fn when_places_run_out_the_idlest_connection_gives_way() {
     assert_eq!(say(&idle, &head(GET)).await, Saw::Status(200));
     assert!(gateway.metrics().contains("haechi_limit_strikes_total{limit=\"connections\"} 1\n"));
 }
+
+#[tokio::test]
+async fn nobody_is_served_until_the_cas_of_clients_can_be_read() {
+    let (ca, service) = (Ca::new("ca"), Service::text("ok").await);
+    let mut config = speaks_h3(config(&[service.address]), &ca);
+    let late = ca.path("late.pem");
+    config.listeners.get_mut("web").unwrap().tls.as_mut().unwrap().client = Some(ClientCertificates {
+        required: true,
+        ca: vec![late.clone()],
+        crl: Vec::new(),
+        forward: false,
+        hosts: Vec::new(),
+    });
+    let (gateway, address) = start(config).await;
+    let own = ca.issue(&["me"], 9);
+    quic(&ca, Some(&own), address).await.unwrap_err();
+    let metrics = gateway.metrics();
+    assert!(metrics.contains("haechi_tls_handshake_failures_total{reason=\"no_trust\"} 1\n"), "{metrics}");
+    std::fs::copy(ca.file(), late).unwrap();
+    loop {
+        let Ok(connection) = quic(&ca, Some(&own), address).await else { continue };
+        assert_eq!(say(&connection, &head(GET)).await, Saw::Status(200));
+        break;
+    }
+}

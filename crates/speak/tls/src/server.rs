@@ -321,11 +321,12 @@ impl ServerState {
     pub fn quic(&self, protocol: &[u8]) -> Option<(Arc<ServerConfig>, bool)> {
         let asks = self.client.as_ref().is_some_and(|client| client.hosts.is_empty());
         let config = if asks { self.asking.as_ref()? } else { &self.open };
-        let mut config = ServerConfig::clone(config);
-        config.alpn_protocols = vec![protocol.to_vec()];
-        // What comes with 0-RTT can be sent again by anybody who saw it.
-        config.max_early_data_size = 0;
-        Some((Arc::new(config), asks))
+        Some((for_quic(config, protocol), asks))
+    }
+
+    /// Settings to open a QUIC socket with, before anybody connects. Who does gets those of [`Self::quic`].
+    pub fn quic_to_open(&self, protocol: &[u8]) -> Arc<ServerConfig> {
+        for_quic(&self.open, protocol)
     }
 
     /// Whether any certificate serves this name.
@@ -342,6 +343,14 @@ impl ServerState {
     pub(crate) fn same_certificate(&self, one: &str, other: &str) -> bool {
         self.resolver.find(Some(one)) == self.resolver.find(Some(other))
     }
+}
+
+fn for_quic(config: &ServerConfig, protocol: &[u8]) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    // What comes with 0-RTT can be sent again by anybody who saw it.
+    config.max_early_data_size = 0;
+    Arc::new(config)
 }
 
 /// Certificates by name.

@@ -106,28 +106,22 @@ struct Current {
 impl Listening {
     fn open(&self, socket: UdpSocket) -> io::Result<(Endpoint, ServerConfig)> {
         let plan = self.worker.plan.borrow().clone();
-        let current = self.current(&plan, None);
-        let Some((config, _)) = current.and_then(|current| current.config) else {
-            return Err(io::Error::other("its TLS can't be used"));
-        };
-        let base = ServerConfig::clone(&config);
+        let tls = plan.tls.listener(&self.listener).ok_or_else(|| io::Error::other("it has no TLS"))?;
+        let tls = QuicServerConfig::try_from(tls.state().quic_to_open(b"h3")).map_err(io::Error::other)?;
+        let mut base = ServerConfig::with_crypto(Arc::new(tls));
+        base.max_incoming(WAITING).incoming_buffer_size_total(WAITING_BYTES);
         let runtime = Arc::new(TokioRuntime);
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(base.clone()), socket, runtime)?;
         Ok((endpoint, base))
     }
 
-    fn current(&self, plan: &Rc<Plan>, base: Option<&ServerConfig>) -> Option<Current> {
+    fn current(&self, plan: &Rc<Plan>, base: &ServerConfig) -> Option<Current> {
         let state = plan.tls.listener(&self.listener)?.state();
         let config = state.quic(b"h3").and_then(|(tls, asks)| {
-            let crypto = Arc::new(QuicServerConfig::try_from(tls).ok()?);
-            let mut config = match base {
-                // With the keys of the tokens that it gave out.
-                Some(base) => base.clone(),
-                None => ServerConfig::with_crypto(crypto.clone()),
-            };
-            config.crypto = crypto;
+            // With the keys of the tokens that it gave out.
+            let mut config = base.clone();
+            config.crypto = Arc::new(QuicServerConfig::try_from(tls).ok()?);
             config.transport_config(Arc::new(transport(plan)));
-            config.max_incoming(WAITING).incoming_buffer_size_total(WAITING_BYTES);
             Some((Arc::new(config), asks))
         });
         Some(Current { state, plan: plan.clone(), config })
@@ -148,7 +142,7 @@ impl Listening {
                     && state.is_some_and(|state| Arc::ptr_eq(&state, &current.state))
             });
             if !is_fresh {
-                current = self.current(&plan, Some(&base));
+                current = self.current(&plan, &base);
             }
             let current = current.as_ref();
             let usable = current.and_then(|current| Some((current, current.config.clone()?)));
