@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
@@ -373,6 +373,59 @@ async fn workers_and_listeners_may_change_between_the_two() {
         load.until_more(200).await;
     }
     load.finish().await;
+}
+
+/// Asks over a Unix socket, on a new connection, which must be answered.
+async fn ask(path: &Path) {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    stream.write_all(b"GET /unix HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("/unix"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unix_socket_goes_from_process_to_process_and_its_file_with_the_last() {
+    let (address, _parts, _stop) = service().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("web.sock");
+    let unix = format!(", {{ name: unix, listen: \"unix:{}\" }}]", path.display());
+    let config = gateway(&address, "").replace("127.0.0.1:0 }]", &format!("127.0.0.1:0 }}{unix}"));
+    let haechi = Haechi::start(&config).await;
+    assert_eq!(haechi.address("gateway unix"), format!("unix:{}", path.display()));
+    let (stop, (count, mut asked)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let (path, stop, count) = (path.clone(), stop.clone(), count.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    ask(&path).await;
+                    count.send_modify(|count| *count += 1);
+                }
+            })
+        })
+        .collect();
+    let mut last = 0;
+    for _ in 0..3 {
+        let wanted = *asked.borrow() + 20;
+        asked.wait_for(|count| *count >= wanted).await.expect("a request failed");
+        last = haechi.upgraded().await;
+    }
+    haechi.until_only(last).await;
+    let wanted = *asked.borrow() + 20;
+    asked.wait_for(|count| *count >= wanted).await.expect("a request failed");
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.unwrap();
+    }
+    kill_process(Pid::from_raw(last).unwrap(), Signal::KILL).unwrap();
+    ended(last).await;
+    assert!(path.exists() && UnixStream::connect(&path).await.is_err(), "it had no time to remove its file");
+    let mut haechi = Haechi::start(&config).await;
+    ask(&path).await;
+    kill_process(Pid::from_raw(haechi.child.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
+    assert!(haechi.child.wait().await.unwrap().success());
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! An endpoint as the picker knows it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use haechi_core::Instant;
+use haechi_core::{Address, Instant};
 
 use crate::admission::{Admission, EjectionNumber};
 use crate::latency::PeakEwma;
@@ -17,10 +16,10 @@ pub struct EndpointKey {
 }
 
 /// An endpoint that requests may be sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSpec {
     /// Where. Endpoints are the same if their addresses are.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Share relative to its peers; 100 is usual, 0 takes none.
     pub weight: u16,
 }
@@ -50,7 +49,7 @@ impl Attempt {
 
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
     pub(crate) weight: u16,
     pub(crate) in_flight: u32,
     pub(crate) latency: PeakEwma,

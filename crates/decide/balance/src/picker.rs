@@ -1,11 +1,10 @@
 //! The picker of one service on one worker.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use haechi_core::rng::Rng;
-use haechi_core::{Instant, Witness};
+use haechi_core::{Address, Instant, Witness};
 use haechi_route::config::{Balance, Ejection};
 
 use crate::admission::Change;
@@ -18,12 +17,12 @@ use crate::status::EndpointStatus;
 const FAILURE_COUNTS_AS: Duration = Duration::from_secs(1);
 
 /// A chosen endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picked {
     /// Names it to the picker.
     pub key: EndpointKey,
     /// Where it is.
-    pub address: SocketAddr,
+    pub address: Address,
     /// In what state it was chosen.
     pub kind: PickKind,
 }
@@ -87,9 +86,9 @@ impl Picker {
     /// starts with the mean latency of the others, so that it is neither flooded nor shunned. Of two with one
     /// address the first counts.
     pub fn update(&mut self, endpoints: &[EndpointSpec], now: Instant) {
-        let mut wanted: HashMap<SocketAddr, u16> = HashMap::with_capacity(endpoints.len());
+        let mut wanted: HashMap<&Address, u16> = HashMap::with_capacity(endpoints.len());
         for spec in endpoints {
-            wanted.entry(spec.address).or_insert(spec.weight);
+            wanted.entry(&spec.address).or_insert(spec.weight);
         }
         for slot in &mut self.slots {
             let Some(endpoint) = &mut slot.endpoint else { continue };
@@ -110,7 +109,7 @@ impl Picker {
                 self.slots.push(Slot::default());
                 self.slots.len() - 1
             });
-            let spec = EndpointSpec { weight, ..*spec };
+            let spec = EndpointSpec { weight, address: spec.address.clone() };
             self.slots[index].endpoint = Some(Endpoint::new(spec, mean, now));
         }
         self.sort_out();
@@ -168,7 +167,7 @@ impl Picker {
 
     fn picked(&self, slot: u32, kind: PickKind) -> Option<Picked> {
         let Slot { epoch, endpoint } = self.slots.get(slot as usize)?;
-        let address = endpoint.as_ref()?.address;
+        let address = endpoint.as_ref()?.address.clone();
         Some(Picked { key: EndpointKey { slot, epoch: *epoch }, address, kind })
     }
 
@@ -232,13 +231,13 @@ impl Picker {
 
     /// Hard evidence that came another way, from another worker or the registry. Soft evidence isn't taken:
     /// it counts where it was seen.
-    pub fn witnessed(&mut self, address: SocketAddr, now: Instant, witness: Witness) -> Option<Change> {
+    pub fn witnessed(&mut self, address: &Address, now: Instant, witness: Witness) -> Option<Change> {
         if !witness.is_hard() {
             return None;
         }
         let ejection = &self.ejection;
         let endpoint =
-            self.slots.iter_mut().filter_map(|s| s.endpoint.as_mut()).find(|e| e.address == address)?;
+            self.slots.iter_mut().filter_map(|s| s.endpoint.as_mut()).find(|e| e.address == *address)?;
         let change = endpoint.admission.failed(ejection, 0, None, witness, now);
         self.after(change)
     }
@@ -247,7 +246,7 @@ impl Picker {
     pub fn status(&self, now: Instant) -> Vec<EndpointStatus> {
         let endpoints = self.slots.iter().filter_map(|slot| slot.endpoint.as_ref());
         let mut list: Vec<_> = endpoints.map(|endpoint| EndpointStatus::of(endpoint, now)).collect();
-        list.sort_by_key(|status| status.address);
+        list.sort_by(|a, b| a.address.cmp(&b.address));
         list
     }
 

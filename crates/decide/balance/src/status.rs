@@ -1,9 +1,8 @@
 //! Endpoints in words, for the console.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use haechi_core::Instant;
+use haechi_core::{Address, Instant};
 
 use crate::admission::State;
 use crate::endpoint::Endpoint;
@@ -12,7 +11,7 @@ use crate::endpoint::Endpoint;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointStatus {
     /// Where it is.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Share relative to its peers.
     pub weight: u16,
     /// Attempts in flight.
@@ -33,7 +32,7 @@ impl EndpointStatus {
     pub(crate) fn of(endpoint: &Endpoint, now: Instant) -> Self {
         let (state, why) = describe(endpoint, now);
         Self {
-            address: endpoint.address,
+            address: endpoint.address.clone(),
             weight: endpoint.weight,
             in_flight: endpoint.in_flight,
             latency: endpoint.latency.latency(now),

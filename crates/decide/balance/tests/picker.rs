@@ -1,12 +1,11 @@
 //! The picker: who is picked, who is ejected and why, and how one comes back.
 #![allow(clippy::unwrap_used)]
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use haechi_balance::{Attempt, Change, EndpointSpec, PickKind, Picked, Picker};
 use haechi_core::rng::{self, Rng};
-use haechi_core::{Instant, Witness};
+use haechi_core::{Address, Instant, Witness};
 use haechi_route::config::{Balance, Ejection};
 use proptest::prelude::*;
 
@@ -14,8 +13,12 @@ fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
 }
 
-fn address(n: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8000 + n))
+fn address(n: u16) -> Address {
+    Address::Tcp(([127, 0, 0, 1], 8000 + n).into())
+}
+
+fn port(address: &Address) -> u16 {
+    address.tcp().unwrap().port()
 }
 
 fn specs(weights: &[u16]) -> Vec<EndpointSpec> {
@@ -31,7 +34,8 @@ fn picker(balance: Balance, weights: &[u16]) -> (Picker, Rng) {
 /// Sends a request and says where it went; the attempt is still in flight.
 fn send(picker: &mut Picker, rng: &mut Rng, now: Instant) -> (Picked, Attempt) {
     let picked = picker.pick(now, rng, &[]).unwrap();
-    (picked, picker.sent(picked.key, now))
+    let attempt = picker.sent(picked.key, now);
+    (picked, attempt)
 }
 
 /// Sends a request to this endpoint, whatever the policy prefers.
@@ -55,7 +59,7 @@ fn state(picker: &Picker, now: Instant, n: u16) -> (&'static str, String) {
 fn round_robin_interleaves_by_weight() {
     let (mut picker, mut rng) = picker(Balance::RoundRobin, &[5, 1, 1]);
     let ports: Vec<u16> =
-        (0..14).map(|_| picker.pick(at(0), &mut rng, &[]).unwrap().address.port() - 8000).collect();
+        (0..14).map(|_| port(&picker.pick(at(0), &mut rng, &[]).unwrap().address) - 8000).collect();
     assert_eq!(ports, [0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
 }
 
@@ -63,14 +67,14 @@ fn round_robin_interleaves_by_weight() {
 fn round_robin_of_one_weight_goes_around_past_who_is_tried_ejected_or_gone() {
     let (mut picker, mut rng) = picker(Balance::RoundRobin, &[100; 4]);
     let next = |picker: &mut Picker, rng: &mut Rng, tried: &[_]| {
-        picker.pick(at(0), rng, tried).unwrap().address.port() - 8000
+        port(&picker.pick(at(0), rng, tried).unwrap().address) - 8000
     };
     let round: Vec<u16> = (0..5).map(|_| next(&mut picker, &mut rng, &[])).collect();
     assert_eq!(round, [0, 1, 2, 3, 0]);
     let tried = picker.pick(at(0), &mut rng, &[]).unwrap();
     assert_eq!(tried.address, address(1));
     assert_eq!([(); 4].map(|()| next(&mut picker, &mut rng, &[tried.key])), [2, 3, 0, 2]);
-    picker.witnessed(address(0), at(0), Witness::Refused);
+    picker.witnessed(&address(0), at(0), Witness::Refused);
     assert_eq!([(); 4].map(|()| next(&mut picker, &mut rng, &[])), [3, 1, 2, 3]);
     picker.update(&specs(&[100; 3]), at(0));
     assert_eq!([(); 3].map(|()| next(&mut picker, &mut rng, &[])), [1, 2, 1]);
@@ -286,7 +290,10 @@ fn an_update_keeps_what_is_known_of_those_that_stay() {
     let gone_key = gone.key();
     picker.update(&specs(&[0, 100, 50, 100])[1..], at(400));
     let status = picker.status(at(400));
-    assert_eq!(status.iter().map(|s| s.address).collect::<Vec<_>>(), [address(1), address(2), address(3)]);
+    assert_eq!(
+        status.iter().map(|s| s.address.clone()).collect::<Vec<_>>(),
+        [address(1), address(2), address(3)]
+    );
     assert_eq!((status[0].in_flight, status[0].latency), (1, Duration::from_millis(400)));
     assert_eq!(status[1].weight, 50);
     assert_eq!(status[2].latency, Duration::from_millis(400), "a new one starts with the mean");
@@ -298,9 +305,9 @@ fn an_update_keeps_what_is_known_of_those_that_stay() {
 #[test]
 fn evidence_from_elsewhere_ejects_if_it_is_hard() {
     let (mut picker, _) = picker(Balance::P2c, &[100, 100]);
-    assert_eq!(picker.witnessed(address(0), at(0), Witness::TimedOut), None);
-    assert!(picker.witnessed(address(0), at(0), Witness::Exited).is_some());
-    assert_eq!(picker.witnessed(address(9), at(0), Witness::Exited), None);
+    assert_eq!(picker.witnessed(&address(0), at(0), Witness::TimedOut), None);
+    assert!(picker.witnessed(&address(0), at(0), Witness::Exited).is_some());
+    assert_eq!(picker.witnessed(&address(9), at(0), Witness::Exited), None);
 }
 
 #[test]

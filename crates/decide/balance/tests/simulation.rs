@@ -3,11 +3,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 
 use haechi_balance::{Attempt, EndpointSpec, Picker};
 use haechi_core::rng::{self, Rng};
-use haechi_core::{Instant, Witness};
+use haechi_core::{Address, Instant, Witness};
 use haechi_route::config::{Balance, Ejection};
 
 const MS: u64 = 1_000_000;
@@ -31,7 +30,7 @@ impl World {
     fn new(balance: Balance, behaviours: Vec<Behaviour>, seed: u64) -> Self {
         let mut picker = Picker::new(balance, Ejection::default());
         let specs: Vec<EndpointSpec> = (0..behaviours.len())
-            .map(|n| EndpointSpec { address: SocketAddr::from(([127, 0, 0, 1], n as u16)), weight: 100 })
+            .map(|n| EndpointSpec { address: Address::Tcp(([127, 0, 0, 1], n as u16).into()), weight: 100 })
             .collect();
         picker.update(&specs, Instant::ZERO);
         let (flying, ends, seconds) = (Vec::new(), BinaryHeap::new(), Vec::new());
@@ -56,7 +55,7 @@ impl World {
     fn send(&mut self, now: u64) {
         let at = Instant::from_nanos(now);
         let picked = self.picker.pick(at, &mut self.rng, &[]).unwrap();
-        let endpoint = usize::from(picked.address.port());
+        let endpoint = usize::from(picked.address.tcp().unwrap().port());
         let attempt = self.picker.sent(picked.key, at);
         let answer = (self.behaviours[endpoint])(now);
         let noise = self.rng.u64(80..120);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use haechi_core::units;
+use haechi_core::{Address, units};
 use haechi_route::config::{BadNetwork, Network};
 
 use crate::diagnostic::did_you_mean;
@@ -27,6 +27,8 @@ pub(crate) const FORMATS: &[(&str, Check)] = &[
     ("duration", |text| unit(units::duration(text).map(drop))),
     ("size", |text| unit(units::size(text).map(drop))),
     ("socket-address", |text| listen_address(text).map(drop)),
+    ("listen-address", |text| listener_address(text).map(drop)),
+    ("file-mode", |text| file_mode(text).map(drop)),
     ("endpoint-address", |text| endpoint_address(text).map(drop)),
     ("network", |text| network(text).map(drop)),
     ("host-and-port", |text| host_and_port(text).map(drop)),
@@ -83,7 +85,19 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, Misfit> {
     socket_address(text, example)
 }
 
-pub(crate) fn endpoint_address(text: &str) -> Result<SocketAddr, Misfit> {
+/// Where a listener accepts. The path of a Unix socket may still be relative.
+pub(crate) fn listener_address(text: &str) -> Result<Address, Misfit> {
+    match Address::unix_path(text) {
+        Some(path) => unix_socket(text, path),
+        None => listen_address(text).map(Address::Tcp),
+    }
+}
+
+/// Where a service is. The path of a Unix socket may still be relative.
+pub(crate) fn endpoint_address(text: &str) -> Result<Address, Misfit> {
+    if let Some(path) = Address::unix_path(text) {
+        return unix_socket(text, path);
+    }
     let address = socket_address(
         text,
         "write an IP address and a port, for example 127.0.0.1:3000; for a host name \
@@ -95,7 +109,35 @@ pub(crate) fn endpoint_address(text: &str) -> Result<SocketAddr, Misfit> {
             "write the service's port",
         ));
     }
-    Ok(address)
+    Ok(address.into())
+}
+
+fn unix_socket(text: &str, path: &str) -> Result<Address, Misfit> {
+    let example = "write the socket's file, for example unix:/run/app.sock";
+    if path.starts_with("//") {
+        return Err(misfit(format!("{text:?} is a URL, not a file's name"), example));
+    }
+    if path.starts_with('@') {
+        let message = format!("{text:?} is an abstract socket, which has no file and no permissions");
+        return Err(misfit(message, example));
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if matches!(name, "" | "." | "..") || path.contains('\0') {
+        return Err(misfit(format!("{text:?} names no file"), example));
+    }
+    Ok(Address::unix(path.into()))
+}
+
+/// Permissions in octal.
+pub(crate) fn file_mode(text: &str) -> Result<u32, Misfit> {
+    let octal = matches!(text.len(), 3 | 4) && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| octal && *mode <= 0o777);
+    mode.ok_or_else(|| {
+        misfit(
+            format!("{text:?} is no file's permissions"),
+            "write three octal digits, for example \"660\" for owner and group, \"666\" for everybody",
+        )
+    })
 }
 
 pub(crate) fn network(text: &str) -> Result<Network, Misfit> {
@@ -119,6 +161,9 @@ fn socket_address(text: &str, help: &str) -> Result<SocketAddr, Misfit> {
     }
     if text.contains("://") {
         return Err(misfit(format!("{text:?} is a URL, not an address"), help));
+    }
+    if text.starts_with('/') {
+        return Err(misfit(format!("{text:?} is a path"), &format!("for a Unix socket write unix:{text}")));
     }
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Err(misfit(format!("{text:?} has no port"), help));

@@ -17,7 +17,9 @@ use crate::raw;
 pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
     let listeners = config.listeners.iter().map(|(name, listener)| raw::Listener {
         name: raw::Name(name.clone()),
-        listen: raw::SocketAddress(listener.listen.to_string()),
+        listen: raw::ListenAddress(listener.listen.to_string()),
+        // A port has none.
+        mode: listener.listen.path().map(|_| raw::FileMode(format!("{:o}", listener.mode))),
         protocol: Some(layer4::protocol(listener.protocol)),
         // What is HTTP's alone is not said of others.
         http2: (listener.protocol == route::ListenerProtocol::Http).then_some(listener.http2),

@@ -11,7 +11,13 @@ const FORMS: &[(&str, &str)] = &[
     ("duration", "a number and one of `us ms s m h d`: `250ms`, `1.5s`, `2m`"),
     ("size", "a number and one of `B KB KiB MB MiB GB GiB`: `16KiB`"),
     ("socket-address", "an IP address to listen on and a port: `0.0.0.0:8080`, `\"[::1]:8080\"`"),
-    ("endpoint-address", "an IP address to connect to and a port: `127.0.0.1:3000`"),
+    ("listen-address", "the same, or the path of a Unix socket: `unix:/run/haechi/web.sock`"),
+    ("file-mode", "permissions in octal, as chmod(1) takes them, in quotes: `\"660\"`"),
+    (
+        "endpoint-address",
+        "an IP address to connect to and a port, or the path of a Unix socket: `127.0.0.1:3000`, \
+         `unix:/run/app.sock`",
+    ),
     ("network", "`192.0.2.7`, `10.0.0.0/8`, `\"2001:db8::/32\"`"),
     ("host-and-port", "`backend.example:80`"),
     ("host-pattern", "`shop.example`, or `\"*.shop.example\"` (in quotes, as YAML's `*` is an alias)"),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use haechi_content::{Coding, Compress};
-use haechi_core::{RouteName, ServiceName};
+use haechi_core::{Address, RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
 pub use layer4::{Layer4, Layer4Route, ListenerProtocol};
@@ -44,8 +44,10 @@ pub struct GatewayConfig {
 /// A socket that the gateway accepts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Address and port; port 0 lets the system choose (tests).
-    pub listen: SocketAddr,
+    /// Where. Port 0 lets the system choose (tests).
+    pub listen: Address,
+    /// Permissions of a Unix socket's file: who may connect.
+    pub mode: u32,
     /// What it takes. All that follows is HTTP's.
     pub protocol: ListenerProtocol,
     /// Whether clients may speak HTTP/2.
@@ -61,12 +63,15 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Owner and group may connect to a Unix socket, unless the file says otherwise.
+    pub const MODE: u32 = 0o660;
+
     /// Plain HTTP at an address, and HTTP/2 for clients that know it beforehand.
     pub const fn plain(listen: SocketAddr) -> Self {
-        let protocol = ListenerProtocol::Http;
         Self {
-            listen,
-            protocol,
+            listen: Address::Tcp(listen),
+            mode: Self::MODE,
+            protocol: ListenerProtocol::Http,
             http2: true,
             http3: None,
             tls: None,
@@ -307,7 +312,7 @@ pub enum Endpoints {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticEndpoint {
     /// Where.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Share relative to its peers; 100 is usual.
     pub weight: u16,
 }

@@ -70,6 +70,7 @@ pub fn difference(old: &GatewayConfig, new: &GatewayConfig) -> Vec<Change> {
                 listener.redirect_to_https.map_or_else(|| "none".to_owned(), |port| port.to_string());
             let fields = vec![
                 ("listen", listener.listen.to_string()),
+                ("mode", format!("{:o}", listener.mode)),
                 ("protocol", listener.protocol.as_str().to_owned()),
                 ("http2", http2),
                 ("http3", http3),

@@ -244,7 +244,7 @@ impl Lint {
                 self.error("it has no endpoint with a weight above 0".to_owned());
             }
             let mut seen = BTreeSet::new();
-            for endpoint in list.iter().filter(|endpoint| !seen.insert(endpoint.address)) {
+            for endpoint in list.iter().filter(|endpoint| !seen.insert(&endpoint.address)) {
                 self.warning(format!("endpoint {} is there twice; the first counts", endpoint.address));
             }
         }

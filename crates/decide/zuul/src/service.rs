@@ -166,5 +166,5 @@ impl Destination {
 }
 
 fn fixed(ip: IpAddr, port: u16) -> Endpoints {
-    Endpoints::Static(vec![StaticEndpoint { address: SocketAddr::new(ip, port), weight: WEIGHT }])
+    Endpoints::Static(vec![StaticEndpoint { address: SocketAddr::new(ip, port).into(), weight: WEIGHT }])
 }

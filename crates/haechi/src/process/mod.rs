@@ -133,7 +133,7 @@ impl Process {
     /// Every address, for the line that says the process is ready.
     pub fn addresses(&self) -> String {
         let gateway = self.gateway.iter().flat_map(|gateway| {
-            gateway.local_addrs().into_iter().map(|(name, address)| format!("gateway {name} on {address}"))
+            gateway.listens().into_iter().map(|(name, address)| format!("gateway {name} on {address}"))
         });
         let others = self.listens().into_iter().map(|(part, address)| format!("{part} on {address}"));
         gateway.chain(others).collect::<Vec<_>>().join(", ")

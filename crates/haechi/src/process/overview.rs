@@ -93,8 +93,7 @@ impl Process {
     fn parts(&self, shown: &Shown) -> Vec<PartView> {
         let mut parts = Vec::new();
         if let Some(gateway) = &self.gateway {
-            let listen =
-                gateway.local_addrs().values().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let listen = gateway.listens().values().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let routes = words::count(shown.gateway.routes.len(), "route");
             let state = format!("{routes} to {}", words::count(shown.gateway.services.len(), "service"));
             parts.push(PartView { name: "gateway", listen, state, ok: shown.refused.is_empty() });

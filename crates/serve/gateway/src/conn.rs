@@ -17,6 +17,7 @@ use tokio_rustls::TlsStream;
 
 use crate::h2::{Inbound, Outbound};
 use crate::h3;
+use crate::stream::Plain;
 
 /// Bytes that the kernel holds unsent, at most. A peer that takes less than half of it within an idle bound
 /// looks as if it took nothing.
@@ -24,7 +25,6 @@ const UNSENT: u32 = 64 << 10;
 
 /// A connection.
 #[derive(Debug)]
-#[expect(dead_code, reason = "listeners and services that use Unix sockets come next")]
 pub(crate) enum Conn {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -144,11 +144,21 @@ impl Conn {
     }
 
     /// Turns the close into a reset, so that the peer can't take what it got for whole. A stream that is not
-    /// whole is always reset.
+    /// whole is always reset. A Unix socket knows no reset: its peer sees an end, and needs a length or chunks to
+    /// tell that it came early.
     pub fn reset(self) {
         let linger = self.socket().map(|socket| socket.set_linger(Some(Duration::ZERO)));
         if let Some(Err(error)) = linger {
             tracing::debug!(%error, "could not reset a connection");
+        }
+    }
+
+    /// It as a socket, where the kernel carries the peer's bytes as they are.
+    pub const fn plain(&self) -> Option<Plain<'_>> {
+        match self {
+            Self::Tcp(stream) => Some(Plain::Tcp(stream)),
+            Self::Unix(stream) => Some(Plain::Unix(stream)),
+            Self::Tls(_) | Self::H2In(_) | Self::H2Out(_) | Self::H3In(_) => None,
         }
     }
 

@@ -2,10 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use haechi_core::Instant;
+use haechi_core::{Address, Instant};
 use haechi_guard::Reuse;
 use haechi_route::config::Connections;
 
@@ -16,7 +15,7 @@ use crate::stats::ServiceStats;
 /// An endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub address: SocketAddr,
+    pub address: Address,
     /// What the service sees as Host unless a filter says otherwise.
     pub authority: String,
     /// The address, for the access log.
@@ -31,8 +30,8 @@ pub(crate) struct Endpoint {
     pub h2: Pool,
     /// Whether it is ejected or left the service: no connection is kept then.
     pub closed: Cell<bool>,
-    /// Why there is no TLS with it, as was said last.
-    pub tls_problem: RefCell<Option<String>>,
+    /// What a person must mend before there is a connection, as was said last.
+    pub problem: RefCell<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -76,17 +75,17 @@ impl Life {
 }
 
 impl Endpoint {
-    pub fn new(address: SocketAddr, authority: String) -> Self {
+    pub fn new(address: Address, authority: String) -> Self {
         Self {
-            address,
             text: address.to_string(),
+            address,
             authority,
             idle: RefCell::default(),
             reuse: RefCell::default(),
             swept: Cell::new(Instant::ZERO),
             h2: Pool::default(),
             closed: Cell::new(false),
-            tls_problem: RefCell::default(),
+            problem: RefCell::default(),
         }
     }
 
@@ -207,7 +206,7 @@ mod tests {
     }
 
     fn endpoint() -> (Endpoint, ServiceStats, Connections) {
-        let endpoint = Endpoint::new(([127, 0, 0, 1], 1).into(), String::new());
+        let endpoint = Endpoint::new(Address::Tcp(([127, 0, 0, 1], 1).into()), String::new());
         (endpoint, ServiceStats::default(), Connections::default())
     }
 

@@ -135,37 +135,42 @@ fn write_forwarded(
             _ => {}
         }
     }
-    let mut write = |name: &str, said: &[&[u8]], ours: &str| {
+    let mut write = |name: &str, said: &[&[u8]], ours: &[u8]| {
         // A filter that sets or removes one of these has the last word.
         if !route.request.drops(name) {
             write_list(out, name, said, ours);
         }
     };
-    write("X-Forwarded-For", &said.chain, &client.ip);
+    write("X-Forwarded-For", &said.chain, client.ip.as_bytes());
     if !client_host.is_empty() {
-        write("X-Forwarded-Host", &said.host, client_host);
+        write("X-Forwarded-Host", &said.host, client_host.as_bytes());
     }
-    write("X-Forwarded-Proto", &said.proto, client.scheme);
-    write("X-Forwarded-Port", &said.port, &client.port);
+    write("X-Forwarded-Proto", &said.proto, client.scheme.as_bytes());
+    if !client.port.is_empty() {
+        write("X-Forwarded-Port", &said.port, client.port.as_bytes());
+    } else if let Some((last, before)) = said.port.split_last() {
+        // A Unix socket has none to add.
+        write("X-Forwarded-Port", before, last);
+    }
     if let Some(prefix) = &route.forwarded_prefix {
-        write("X-Forwarded-Prefix", &said.prefix, prefix);
+        write("X-Forwarded-Prefix", &said.prefix, prefix.as_bytes());
     }
     let identity = client.tls.as_ref().and_then(|session| session.client.as_deref());
     if let Some(identity) = identity
         && !route.request.drops("x-forwarded-client-cert")
     {
-        write_list(out, "X-Forwarded-Client-Cert", &[], identity);
+        write_list(out, "X-Forwarded-Client-Cert", &[], identity.as_bytes());
     }
     out.extend_from_slice(client.protocol.via());
 }
 
-fn write_list(out: &mut Vec<u8>, name: &str, said: &[&[u8]], ours: &str) {
+fn write_list(out: &mut Vec<u8>, name: &str, said: &[&[u8]], ours: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     for value in said.iter().filter(|value| !value.is_empty()) {
         out.extend_from_slice(value);
         out.extend_from_slice(b", ");
     }
-    out.extend_from_slice(ours.as_bytes());
+    out.extend_from_slice(ours);
     out.extend_from_slice(b"\r\n");
 }

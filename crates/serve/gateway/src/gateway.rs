@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use haechi_core::{Clock, Generation};
+use haechi_core::{Address, Clock, Generation};
 use haechi_net::dns::Resolver;
 use haechi_net::listen::ListenError;
 use haechi_route::{GatewayConfig, Refused, RouteTable};
@@ -96,7 +96,7 @@ pub struct Gateway {
     workers: Vec<WorkerHandle>,
     /// Only one caller at a time may change what runs.
     listeners: Mutex<Listeners>,
-    addresses: watch::Sender<BTreeMap<String, SocketAddr>>,
+    addresses: watch::Sender<BTreeMap<String, Address>>,
     running: watch::Sender<Arc<Applied>>,
     resolving: Resolving,
     certificates: tls::Watch,
@@ -292,8 +292,14 @@ impl Gateway {
     }
 
     /// Where each listener accepts, by name. Tells the port that the system chose for port 0.
-    pub fn local_addrs(&self) -> BTreeMap<String, SocketAddr> {
+    pub fn listens(&self) -> BTreeMap<String, Address> {
         self.addresses.borrow().clone()
+    }
+
+    /// The same of those that accept on a port.
+    pub fn local_addrs(&self) -> BTreeMap<String, SocketAddr> {
+        let all = self.addresses.borrow();
+        all.iter().filter_map(|(name, address)| Some((name.clone(), address.tcp()?))).collect()
     }
 
     /// The configuration that runs.
@@ -309,7 +315,7 @@ impl Gateway {
         problems.extend(acme.iter().filter_map(AcmeStatus::problem));
         let mut status = Status {
             generation: running.generation,
-            listeners: self.local_addrs(),
+            listeners: self.listens(),
             connections: self.boards().map(|board| board.worker.connections.get()).sum(),
             services: metrics::services(self.boards())
                 .into_iter()
@@ -361,11 +367,13 @@ impl Gateway {
 
     /// Accepts nothing more, lets what is in flight end, and stops. What is left at the deadline is cut.
     pub async fn drain(&self, deadline: Duration) -> Drained {
+        // Whoever comes from now on finds nothing; who waits already is served.
+        self.listeners.lock().await.remove_files();
         // Idle connections are closed early enough that the rest of the time is for requests.
         self.retire(deadline, (deadline / 4).min(Duration::from_secs(1))).await
     }
 
-    /// As [`Gateway::drain`], with connections left open for so long that wait for a request. One that comes
+    /// As [`Gateway::drain`], leaving the files of Unix sockets to the process that took over, and with connections left open for so long that wait for a request. One that comes
     /// meanwhile is answered, and the answer says that the connection closes.
     pub async fn retire(&self, deadline: Duration, idle_after: Duration) -> Drained {
         self.acme.set_active(false);

@@ -41,6 +41,7 @@ mod splice;
 mod stats;
 mod status;
 mod stock;
+mod stream;
 mod tls;
 mod tls_stats;
 mod tunnel;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use haechi_net::listen::{self, ListenError, Socket};
+use haechi_core::Address;
+use haechi_net::listen::{self, ListenError, Socket, SocketFile};
 use haechi_route::GatewayConfig;
 use haechi_route::config::Listener;
 
@@ -18,7 +19,7 @@ pub struct Listening {
     /// The listener.
     pub name: String,
     /// Where it was configured to listen. The port may be 0; the sockets know the real one.
-    pub listen: SocketAddr,
+    pub listen: Address,
     /// Each has a queue of its own and must be accepted from by somebody while it is open anywhere.
     pub sockets: Vec<Socket>,
 }
@@ -48,13 +49,23 @@ pub(crate) struct Listeners {
 
 #[derive(Debug)]
 struct Open {
-    listen: SocketAddr,
+    listen: Address,
+    /// One for each worker. A Unix socket is one alone: who accepts from it hands connections over.
     sockets: Vec<Socket>,
+    /// Of a Unix socket, and who may connect. Nothing when somebody removed it.
+    file: Option<SocketFile>,
+    mode: u32,
+    /// Whether the process before this one made it.
+    inherited: bool,
 }
 
-impl Open {
-    fn bound(&self) -> Option<SocketAddr> {
-        self.sockets.first()?.local_addr().ok()
+/// What was just opened. When it comes to nothing, it leaves no file behind.
+#[derive(Default)]
+struct Opened(Vec<(String, Open)>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.iter_mut().filter(|(_, open)| !open.inherited).for_each(|(_, open)| open.remove_file());
     }
 }
 
@@ -77,34 +88,37 @@ impl Listeners {
         let mut close: Vec<String> = going.collect();
         let mut renamed = Vec::new();
         let mut open: ForWorkers = (0..workers).map(|_| Vec::new()).collect();
-        let mut opened = Vec::new();
+        let mut opened = Opened::default();
         for (name, listener) in &config.listeners {
             if self.open.get(name).is_some_and(|open| stays(name, open)) {
                 continue;
             }
             let has_it = |old: &String| {
-                self.open.get(old).is_some_and(|open| is_bound(&open.sockets, listener.listen))
+                self.open.get(old).is_some_and(|open| is_bound(&open.sockets, &listener.listen))
             };
             if let Some(index) = close.iter().position(has_it) {
                 renamed.push((close.remove(index), name.clone()));
                 continue;
             }
             let wrong = |source| ApplyError::Listen { name: name.clone(), source };
-            let sockets = self.sockets(name, listener, workers).map_err(wrong)?;
-            let failed = |source| wrong(ListenError { address: bound(&sockets, listener.listen), source });
-            for (index, socket) in sockets.iter().enumerate() {
+            let new = self.open(name, listener, workers).map_err(wrong)?;
+            opened.0.push((name.clone(), new));
+            let Some((_, new)) = opened.0.last() else { continue };
+            let failed = |source| wrong(ListenError { address: new.address().to_string(), source });
+            // Unix sockets are spread over the workers that accept from them.
+            let first = if new.file.is_some() { self.open.len() + opened.0.len() } else { 0 };
+            for (index, socket) in (first..).zip(&new.sockets) {
                 if self.held.is_none() {
                     socket.listen().map_err(failed)?;
                 }
                 let socket = socket.try_clone().map_err(failed)?;
                 // There may be more sockets than workers: a worker of the process before had each.
-                let accepts = Accepts::Tcp(socket);
+                let accepts = Accepts::Connections(socket);
                 open[index % workers].push(NewListener { name: name.clone(), accepts });
             }
-            opened.push((name.clone(), Open { listen: listener.listen, sockets }));
         }
         let at = |name: &String| {
-            let new = opened.iter().find(|(new, _)| new == name).map(|(_, open)| open);
+            let new = opened.0.iter().find(|(new, _)| new == name).map(|(_, open)| open);
             let before = renamed.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old);
             new.or_else(|| self.open.get(before))?.bound()
         };
@@ -113,13 +127,21 @@ impl Listeners {
         for (worker, new) in quic.open {
             open[worker % workers].push(new);
         }
-        self.open.retain(|name, _| !close.contains(name));
+        for mut gone in close.iter().filter_map(|name| self.open.remove(name)) {
+            // First, so that nobody comes to a queue that closes.
+            gone.remove_file();
+        }
         let moved: Vec<_> = renamed.iter().filter_map(|(old, _)| self.open.remove(old)).collect();
         for ((_, new), mut open) in renamed.iter().zip(moved) {
-            open.listen = config.listeners.get(new).map_or(open.listen, |listener| listener.listen);
+            if let Some(listener) = config.listeners.get(new) {
+                open.listen.clone_from(&listener.listen);
+            }
             self.open.insert(new.clone(), open);
         }
-        self.open.extend(opened);
+        self.open.extend(std::mem::take(&mut opened.0));
+        for (name, open) in &mut self.open {
+            open.permit(config.listeners.get(name).map_or(open.mode, |listener| listener.mode));
+        }
         if let Some(held) = &mut self.held {
             held.resize_with(workers, Vec::new);
             for (held, new) in held.iter_mut().zip(&mut open) {
@@ -136,31 +158,38 @@ impl Listeners {
     }
 
     /// Where each is.
-    pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
-        self.open.iter().map(|(name, open)| (name.clone(), bound(&open.sockets, open.listen))).collect()
+    pub fn addresses(&self) -> BTreeMap<String, Address> {
+        self.open.iter().map(|(name, open)| (name.clone(), open.address())).collect()
     }
 
-    /// Sockets for a listener: those that were inherited, or new ones.
-    fn sockets(
-        &mut self,
-        name: &str,
-        listener: &Listener,
-        workers: usize,
-    ) -> Result<Vec<Socket>, ListenError> {
-        let wanted = listener.listen;
+    /// A listener, with the sockets that were inherited, or with new ones.
+    fn open(&mut self, name: &str, listener: &Listener, workers: usize) -> Result<Open, ListenError> {
+        let (wanted, mode) = (&listener.listen, listener.mode);
         let inherited = self.inherited.iter().position(|known| {
-            (known.name == name && known.listen == wanted) || is_bound(&known.sockets, wanted)
+            (known.name == name && known.listen == *wanted) || is_bound(&known.sockets, wanted)
         });
+        let open = |sockets, file, inherited| Open { listen: wanted.clone(), sockets, file, mode, inherited };
         let Some(inherited) = inherited else {
-            let chosen_for_both = listener.http3.is_some() && wanted.port() == 0;
-            return if chosen_for_both { with_udp(wanted, workers) } else { listen::shared(wanted, workers) };
+            return match wanted {
+                Address::Tcp(address) => {
+                    let chosen_for_both = listener.http3.is_some() && address.port() == 0;
+                    let new = if chosen_for_both { with_udp } else { listen::shared };
+                    Ok(open(new(*address, workers)?, None, false))
+                }
+                Address::Unix(path) => {
+                    let (socket, file) = listen::unix(path, mode)?;
+                    Ok(open(vec![socket], Some(file), false))
+                }
+            };
         };
         let mut sockets = self.inherited.swap_remove(inherited).sockets;
         let missing = workers.saturating_sub(sockets.len());
         if let Some(Ok(bound)) = sockets.first().map(Socket::local_addr) {
             sockets.extend(listen::beside(bound, missing)?);
         }
-        Ok(sockets)
+        let file = wanted.path().and_then(|path| SocketFile::at(path).ok());
+        // The process before may have had it with other permissions.
+        Ok(Open { mode: UNKNOWN_MODE, ..open(sockets, file, true) })
     }
 
     /// What was held back: every socket listens from now on.
@@ -169,12 +198,15 @@ impl Listeners {
             for socket in &open.sockets {
                 socket.listen().map_err(|source| ApplyError::Listen {
                     name: name.clone(),
-                    source: ListenError { address: open.listen, source },
+                    source: ListenError { address: open.listen.to_string(), source },
                 })?;
             }
         }
-        // What the process before had and nobody wants any more is that process's to close.
-        self.inherited.clear();
+        // What the process before had and nobody wants any more is that process's to close. It leaves files to this one.
+        for unwanted in self.inherited.drain(..) {
+            let file = unwanted.listen.path().and_then(|path| SocketFile::at(path).ok());
+            file.iter().for_each(remove);
+        }
         Ok(self.held.take().unwrap_or_default())
     }
 
@@ -183,9 +215,14 @@ impl Listeners {
         let mut all = Vec::new();
         for (name, open) in &self.open {
             let sockets: std::io::Result<_> = open.sockets.iter().map(Socket::try_clone).collect();
-            all.push(Listening { name: name.clone(), listen: open.listen, sockets: sockets? });
+            all.push(Listening { name: name.clone(), listen: open.listen.clone(), sockets: sockets? });
         }
         Ok(all)
+    }
+
+    /// Removes the files of Unix sockets. What waits in their queues is not touched.
+    pub fn remove_files(&mut self) {
+        self.open.values_mut().for_each(Open::remove_file);
     }
 
     /// Lets go of every socket here. A queue closes once the worker that accepts from it lets go too.
@@ -195,9 +232,33 @@ impl Listeners {
     }
 }
 
-/// Where sockets are: with the port that the system chose for 0.
-fn bound(sockets: &[Socket], wanted: SocketAddr) -> SocketAddr {
-    sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(wanted)
+/// No file has these permissions.
+const UNKNOWN_MODE: u32 = u32::MAX;
+
+impl Open {
+    /// Its address and port, if it has one.
+    fn bound(&self) -> Option<SocketAddr> {
+        self.sockets.first()?.local_addr().ok()
+    }
+
+    /// Where it is: with the port that the system chose for 0.
+    fn address(&self) -> Address {
+        self.bound().map_or_else(|| self.listen.clone(), Address::Tcp)
+    }
+
+    /// Lets these connect from now on. The listener serves on in any case.
+    fn permit(&mut self, mode: u32) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.mode != mode)
+            && let Err(error) = file.permit(mode)
+        {
+            tracing::error!(%error, listen = %self.listen, "the permissions of a Unix socket stay as they are");
+        }
+        self.mode = mode;
+    }
+
+    fn remove_file(&mut self) {
+        self.file.take().iter().for_each(remove);
+    }
 }
 
 /// New sockets whose port, which the system chooses, is free for UDP too.
@@ -205,7 +266,8 @@ fn with_udp(address: SocketAddr, workers: usize) -> Result<Vec<Socket>, ListenEr
     const TRIES: usize = 16;
     let mut sockets = listen::shared(address, workers)?;
     for _ in 1..TRIES {
-        if listen::udp(bound(&sockets, address)).is_ok() {
+        let bound = sockets.first().and_then(|socket| socket.local_addr().ok());
+        if bound.is_none_or(|bound| listen::udp(bound).is_ok()) {
             break;
         }
         sockets = listen::shared(address, workers)?;
@@ -213,6 +275,16 @@ fn with_udp(address: SocketAddr, workers: usize) -> Result<Vec<Socket>, ListenEr
     Ok(sockets)
 }
 
-fn is_bound(sockets: &[Socket], address: SocketAddr) -> bool {
-    sockets.first().is_some_and(|socket| socket.local_addr().is_ok_and(|bound| bound == address))
+fn remove(file: &SocketFile) {
+    if let Err(error) = file.remove() {
+        tracing::warn!(%error, ?file, "a Unix socket's file stays behind");
+    }
+}
+
+fn is_bound(sockets: &[Socket], wanted: &Address) -> bool {
+    let Some(socket) = sockets.first() else { return false };
+    match wanted {
+        Address::Tcp(address) => socket.local_addr().is_ok_and(|bound| bound == *address),
+        Address::Unix(path) => socket.path().is_some_and(|bound| *bound == **path),
+    }
 }

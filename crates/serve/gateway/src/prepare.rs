@@ -62,9 +62,9 @@ impl HttpVersion {
 /// What is known of a client's connection, as text that goes into requests.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientFacts {
-    /// The peer's address without the port.
+    /// The peer's address without the port; `unknown` at a Unix socket.
     pub ip: String,
-    /// The port that was connected to.
+    /// The port that was connected to; empty at a Unix socket.
     pub port: String,
     /// `http`, or `https` over TLS.
     pub scheme: &'static str,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use haechi_balance::{Attempt, Change, EndpointKey, EndpointSpec, EndpointStatus, Picker};
 use haechi_core::rng::Rng;
-use haechi_core::{Instant, ServiceName, Witness};
+use haechi_core::{Address, Instant, ServiceName, Witness};
 use haechi_guard::RetryBudget;
 use haechi_route::config;
 use haechi_tls::ClientTls;
@@ -91,7 +91,7 @@ impl Service {
     pub fn update(&self, targets: &[Target], now: Instant) {
         let specs: Vec<_> = targets
             .iter()
-            .map(|target| EndpointSpec { address: target.address, weight: target.weight })
+            .map(|target| EndpointSpec { address: target.address.clone(), weight: target.weight })
             .collect();
         self.picker.borrow_mut().update(&specs, now);
         let mut old = std::mem::take(&mut *self.endpoints.borrow_mut());
@@ -102,14 +102,14 @@ impl Service {
                     old.iter().position(|e| e.address == target.address && e.authority == target.authority);
                 match known {
                     Some(index) => old.swap_remove(index),
-                    None => Rc::new(Endpoint::new(target.address, target.authority.clone())),
+                    None => Rc::new(Endpoint::new(target.address.clone(), target.authority.clone())),
                 }
             })
             .collect();
         for gone in old {
             gone.close(&self.stats);
         }
-        new.sort_by_key(|endpoint| endpoint.address);
+        new.sort_by(|a, b| a.address.cmp(&b.address));
         *self.endpoints.borrow_mut() = new;
         self.show_counts();
     }
@@ -135,15 +135,15 @@ impl Service {
         let mut picker = self.picker.borrow_mut();
         let picked =
             if repeatable { picker.pick(now, rng, tried) } else { picker.pick_known(now, rng, tried) }?;
-        let endpoint = self.endpoint(picked.address)?;
+        let endpoint = self.endpoint(&picked.address)?;
         let attempt = Some(picker.sent(picked.key, now));
         self.stats.in_flight.one();
         Some(Picked { service: self, endpoint, key: picked.key, attempt })
     }
 
-    fn endpoint(&self, address: std::net::SocketAddr) -> Option<Rc<Endpoint>> {
+    fn endpoint(&self, address: &Address) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
-        let index = endpoints.binary_search_by_key(&address, |endpoint| endpoint.address).ok()?;
+        let index = endpoints.binary_search_by(|endpoint| endpoint.address.cmp(address)).ok()?;
         endpoints.get(index).cloned()
     }
 
@@ -177,7 +177,7 @@ impl Service {
     pub fn status(&self, now: Instant) -> Vec<(EndpointStatus, String)> {
         let status = self.picker.borrow().status(now);
         let explain = |seen: &EndpointStatus| {
-            self.endpoint(seen.address).map_or_else(String::new, |endpoint| endpoint.explain_reuse(now))
+            self.endpoint(&seen.address).map_or_else(String::new, |endpoint| endpoint.explain_reuse(now))
         };
         status
             .into_iter()

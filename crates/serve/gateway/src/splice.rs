@@ -11,9 +11,9 @@ use std::task::{Context, Poll, ready};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use crate::conn::Conn;
+use crate::stream::Plain;
 
 /// Less of a body than this is copied: a pipe costs more system calls.
 pub(crate) const SPLICE_FROM: u64 = 32 << 10;
@@ -84,7 +84,7 @@ impl Splice {
 
     /// Moves bytes of the body, of which `left` are left, into the empty pipe. Ready with 0 at the end of the stream.
     pub fn poll_fill(&mut self, from: &Conn, left: u64, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Conn::Tcp(stream) = from else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        let Some(stream) = from.plain() else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIPE);
         loop {
             ready!(stream.poll_read_ready(cx))?;
@@ -108,7 +108,7 @@ impl Splice {
 
     /// Moves what is in the pipe on.
     pub fn poll_drain(&mut self, to: &Conn, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Conn::Tcp(to) = to else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        let Some(to) = to.plain() else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
         let mut flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         flags.set(SpliceFlags::MORE, self.more);
         while self.held > 0 {
@@ -128,7 +128,7 @@ impl Splice {
 }
 
 fn attempt(
-    stream: &TcpStream,
+    stream: Plain<'_>,
     interest: Interest,
     mut work: impl FnMut() -> rustix::io::Result<usize>,
 ) -> io::Result<usize> {

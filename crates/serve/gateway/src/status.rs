@@ -1,9 +1,8 @@
 //! What the gateway does now, for people and programs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use haechi_core::{Generation, RouteName, ServiceName};
+use haechi_core::{Address, Generation, RouteName, ServiceName};
 use serde::Serialize;
 
 use crate::layer4;
@@ -16,7 +15,7 @@ pub struct Status {
     /// The configuration that runs.
     pub generation: Generation,
     /// Where each listener accepts.
-    pub listeners: BTreeMap<String, SocketAddr>,
+    pub listeners: BTreeMap<String, Address>,
     /// Open client connections.
     pub connections: u64,
     /// Every service.
@@ -90,7 +89,7 @@ impl AcmeStatus {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ServiceStatus {
     /// Its endpoints, by address.
-    pub endpoints: BTreeMap<SocketAddr, EndpointStatus>,
+    pub endpoints: BTreeMap<Address, EndpointStatus>,
     /// Its counters, by the name of the metric.
     pub counts: BTreeMap<&'static str, u64>,
     /// Its answers by class of status, 1xx to 5xx.
@@ -178,7 +177,7 @@ impl Status {
         for (service, endpoints) in worker {
             let service = self.services.entry(service).or_default();
             for (seen, reuse) in endpoints {
-                service.endpoints.entry(seen.address).or_default().add(seen, reuse);
+                service.endpoints.entry(seen.address.clone()).or_default().add(seen, reuse);
             }
         }
     }

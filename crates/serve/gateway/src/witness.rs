@@ -18,9 +18,12 @@ pub(crate) fn conclude(worker: &Worker, service: &Service, picked: Picked<'_>, f
         }
         _ => return,
     };
-    let (address, at) = (picked.endpoint.address, worker.now());
+    // Instances of the registry have one.
+    let (address, at) = (picked.endpoint.address.tcp(), worker.now());
     picked.failed(at, witness);
-    if let (Some(subscriber), Some(name)) = (&worker.subscriber, service.registered_name()) {
+    if let (Some(subscriber), Some(name), Some(address)) =
+        (&worker.subscriber, service.registered_name(), address)
+    {
         subscriber.report(Evidence { service: name.clone(), address, witness, at });
     }
 }

@@ -37,8 +37,8 @@ async fn a_refusing_endpoint_is_left_out_at_once() {
     }
     let status = gateway.status().await;
     let service = &status.services[&common::name("app")];
-    assert_eq!(service.endpoints[&refusing].state, "rejecting", "{status:?}");
-    assert_eq!(service.endpoints[&refusing].requests, 1);
+    assert_eq!(service.endpoints[&refusing.into()].state, "rejecting", "{status:?}");
+    assert_eq!(service.endpoints[&refusing.into()].requests, 1);
     assert_eq!(service.counts["haechi_retries_total"], 1);
 }
 
@@ -197,7 +197,7 @@ async fn a_frozen_service_is_left_and_its_gets_are_answered_elsewhere() {
     }
     assert_eq!(frozen.requests().len(), 1, "silent once, it is asked no more");
     let status = gateway.status().await;
-    let endpoint = &status.services[&common::name("app")].endpoints[&frozen.address];
+    let endpoint = &status.services[&common::name("app")].endpoints[&frozen.address.into()];
     assert_eq!(endpoint.state, "rejecting");
     assert!(endpoint.why.contains("answered nobody"), "{}", endpoint.why);
 }

@@ -329,7 +329,7 @@ async fn a_configuration_opens_and_closes_it() {
     service.wait_for(1).await;
     let at = |config: &GatewayConfig| {
         let mut config = config.clone();
-        config.listeners.get_mut("web").unwrap().listen = ([127, 0, 0, 1], 0).into();
+        config.listeners.get_mut("web").unwrap().listen = "127.0.0.1:0".parse().unwrap();
         config
     };
     gateway.apply(at(&without), Generation(2)).await.unwrap();
@@ -372,7 +372,7 @@ async fn listeners_that_change_names_go_on() {
     let mut config = speaks_h3(config(&[service.address]), &ca);
     let (gateway, address) = start(config.clone()).await;
     let mut listener = config.listeners.remove("web").unwrap();
-    listener.listen = address;
+    listener.listen = address.into();
     config.listeners.insert("other".to_owned(), listener);
     gateway.apply(config, Generation(2)).await.unwrap();
     loop {

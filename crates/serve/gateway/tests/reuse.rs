@@ -65,7 +65,7 @@ async fn what_the_service_announces_bounds_every_request() {
     client.get("/").await;
     assert_eq!(service.connections(), 2);
     let status = gateway.status().await;
-    let reuse = &status.services[&name("app")].endpoints[&service.address].reuse;
+    let reuse = &status.services[&name("app")].endpoints[&service.address.into()].reuse;
     assert_eq!(reuse, "says it closes idle connections after 8s; they are used for 6s");
 }
 

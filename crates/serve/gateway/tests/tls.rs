@@ -358,7 +358,7 @@ async fn a_handshake_goes_on_while_its_listener_is_renamed_or_closed() {
     let mut config = secure(&service, tls(&[&certificate]));
     let (gateway, address) = start(config.clone()).await;
     let client = ca.client(None);
-    let listener = Listener { listen: address, ..config.listeners["web"].clone() };
+    let listener = Listener { listen: address.into(), ..config.listeners["web"].clone() };
     let mut generation = 1;
     for round in 0..30 {
         // Accepted by the kernel, and maybe not yet by the worker.

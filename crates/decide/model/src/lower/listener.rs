@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
+use haechi_core::Address;
 use haechi_route::config::{Http3, Layer4, Listener, ListenerProtocol, ProxyFrom};
 
 use super::{At, Lower};
@@ -39,7 +41,8 @@ impl Lower<'_> {
     }
 
     fn listener(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Listener> {
-        let listen = format::listen_address(&raw.listen.0).ok()?;
+        let listen = format::listener_address(&raw.listen.0).ok()?;
+        let listen = self.address(listen, at.key("listen"))?;
         let tls = raw.tls.as_ref().map(|tls| self.tls(tls, at.key("tls")));
         if raw.tls.is_some() && raw.redirect_to_https.is_some() {
             let message =
@@ -47,12 +50,23 @@ impl Lower<'_> {
             let diagnostic = Diagnostic::error("contradiction", at.key("redirect-to-https").span(), message);
             self.report(diagnostic.help("put `redirect-to-https` on the listener that speaks plain HTTP"));
         }
+        match &listen {
+            Address::Tcp(_) => self.no_mode(raw, at),
+            Address::Unix(path) => {
+                self.has_folder(path, at);
+                self.unix_alone(raw, at);
+            }
+        }
         let protocol = protocol(raw.protocol.unwrap_or_default());
         if let ListenerProtocol::Layer4(kind) = protocol {
             self.http_alone(kind, at);
         }
         Some(Listener {
-            listen,
+            mode: raw
+                .mode
+                .as_ref()
+                .and_then(|mode| format::file_mode(&mode.0).ok())
+                .unwrap_or(Listener::MODE),
             protocol,
             http2: raw.http2.unwrap_or(true),
             http3: self.http3(raw, at),
@@ -61,12 +75,55 @@ impl Lower<'_> {
             proxy_protocol: raw
                 .proxy_protocol
                 .as_ref()
-                .map(|proxy| self.proxy_from(proxy, listen, at.key("proxy-protocol"))),
+                .map(|proxy| self.proxy_from(proxy, &listen, at.key("proxy-protocol"))),
+            listen,
         })
     }
 
-    fn proxy_from(&mut self, raw: &raw::ProxyProtocol, listen: SocketAddr, at: At<'_>) -> ProxyFrom {
-        if raw.from.is_empty() && !listen.ip().is_loopback() {
+    fn no_mode(&mut self, raw: &raw::Listener, at: At<'_>) {
+        if raw.mode.is_some() {
+            let message = "a port has no file, and so no permissions";
+            let diagnostic = Diagnostic::error("contradiction", at.key("mode").key_span(), message)
+                .note(at.key("listen").span(), "because of this");
+            self.report(diagnostic.help("remove it, or listen at a Unix socket: unix:/run/haechi/web.sock"));
+        }
+    }
+
+    /// The file is made anew, the folder is not.
+    fn has_folder(&mut self, path: &Path, at: At<'_>) {
+        if let Some(folder) = path.parent().filter(|folder| !self.files.is_folder(folder)) {
+            let message = format!("the folder {} doesn't exist", folder.display());
+            let diagnostic = Diagnostic::error("missing-file", at.key("listen").span(), message);
+            self.report(diagnostic.help("make the folder, or name another one"));
+        }
+    }
+
+    /// What a Unix socket can't have: its peers are on this machine, and have no address.
+    fn unix_alone(&mut self, raw: &raw::Listener, at: At<'_>) {
+        let from = raw.proxy_protocol.as_ref().is_some_and(|proxy| !proxy.from.is_empty());
+        let wrong = [
+            (
+                raw.tls.is_some(),
+                at.key("tls"),
+                "no TLS is spoken over a Unix socket: whoever connects is on this machine",
+                "remove `tls`, or listen at an address and a port",
+            ),
+            (
+                from,
+                at.key("proxy-protocol").key("from"),
+                "whoever connects to a Unix socket has no address",
+                "remove `from`; `mode` says who may connect",
+            ),
+        ];
+        for (_, here, message, help) in wrong.into_iter().filter(|(wrong, ..)| *wrong) {
+            let diagnostic = Diagnostic::error("contradiction", here.key_span(), message)
+                .note(at.key("listen").span(), "because of this");
+            self.report(diagnostic.help(help));
+        }
+    }
+
+    fn proxy_from(&mut self, raw: &raw::ProxyProtocol, listen: &Address, at: At<'_>) -> ProxyFrom {
+        if raw.from.is_empty() && listen.tcp().is_some_and(|address| !address.ip().is_loopback()) {
             let message = "whoever reaches this port can claim any address";
             let help = "name the proxies: `proxy-protocol: { from: [10.0.0.0/8] }`";
             self.report(Diagnostic::warning("unsafe", at.span(), message).help(help));
@@ -125,9 +182,9 @@ impl Lower<'_> {
         Some(Http3 { port: raw.http3_port, max_age })
     }
 
-    /// Two parts can't listen on one port. Comes first, so that what is left out isn't lowered.
+    /// Two parts can't listen on one port or socket. Comes first, so that what is left out isn't lowered.
     pub(super) fn ports(&mut self, raw: &raw::File, at: At<'_>) {
-        let mut taken: Vec<(String, SocketAddr, At<'_>)> = Vec::new();
+        let mut taken: Vec<(String, Address, At<'_>)> = Vec::new();
         let gateway = at.key("gateway").key("listeners");
         let listeners = raw.gateway.iter().flat_map(|gateway| &gateway.listeners).enumerate();
         let parts = [
@@ -135,25 +192,33 @@ impl Lower<'_> {
             ("registry", raw.registry.as_ref().and_then(|part| part.listen.as_ref())),
             ("config", raw.config.as_ref().map(|part| &part.listen)),
         ];
-        let mut all: Vec<(String, &raw::SocketAddress, At<'_>, Option<&str>)> = Vec::new();
+        let mut all: Vec<(String, &str, At<'_>, Option<&str>)> = Vec::new();
         for (name, listen) in parts {
-            all.extend(listen.map(|listen| (format!("`{name}`"), listen, at.key(name).key("listen"), None)));
+            let at = at.key(name).key("listen");
+            all.extend(listen.map(|listen| (format!("`{name}`"), listen.0.as_str(), at, None)));
         }
         all.extend(listeners.map(|(i, listener)| {
             let name = listener.name.0.as_str();
-            (format!("listener `{name}`"), &listener.listen, gateway.item(i).key("listen"), Some(name))
+            let at = gateway.item(i).key("listen");
+            (format!("listener `{name}`"), listener.listen.0.as_str(), at, Some(name))
         }));
         for (name, listen, at, listener) in all {
-            let Ok(address) = format::listen_address(&listen.0) else { continue };
-            let Some((other, _, other_at)) = taken.iter().find(|(_, other, _)| collide(*other, address))
+            let Ok(address) = format::listener_address(listen) else { continue };
+            let Some((other, _, other_at)) = taken.iter().find(|(_, other, _)| collide(other, &address))
             else {
                 taken.push((name, address, at));
                 continue;
             };
-            let message = format!("{name} and {other} both listen on port {}", address.port());
+            let (place, help) = match &address {
+                Address::Tcp(address) => {
+                    (format!("port {}", address.port()), "give one of them another port")
+                }
+                Address::Unix(path) => (path.display().to_string(), "give one of them another file"),
+            };
+            let message = format!("{name} and {other} both listen on {place}");
             let diagnostic = Diagnostic::error("port-conflict", at.span(), message)
                 .note(other_at.span(), format!("{other} listens here"))
-                .help("give one of them another port");
+                .help(help);
             match listener {
                 Some(listener) => self.leave_out("listener", listener, diagnostic),
                 None => self.report(diagnostic),
@@ -171,7 +236,11 @@ const fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {
 }
 
 /// Whether two sockets can't both listen. `[::]` takes IPv4 as well.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+fn collide(a: &Address, b: &Address) -> bool {
+    let (a, b): (SocketAddr, SocketAddr) = match (a, b) {
+        (Address::Tcp(a), Address::Tcp(b)) => (*a, *b),
+        _ => return a == b,
+    };
     a.port() == b.port()
         && a.port() != 0
         && (a.ip() == b.ip()

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_core::units;
+use haechi_core::{Address, units};
 use haechi_route::RouteTable;
 use haechi_yaml::{Node, Span, Value as Yaml};
 
@@ -148,6 +148,22 @@ impl Lower<'_> {
     /// A file's name, from the folder of the configuration file.
     fn path(&self, raw: &raw::FilePath) -> PathBuf {
         self.folder.join(&raw.0)
+    }
+
+    /// An address whose path, if it has one, is from the file's folder. Reports one that no socket can have.
+    fn address(&mut self, address: Address, at: At<'_>) -> Option<Address> {
+        let Some(path) = address.path() else { return Some(address) };
+        let path = self.folder.join(path);
+        let length = path.as_os_str().len();
+        if length > Address::UNIX_BYTES {
+            let most = Address::UNIX_BYTES;
+            let message =
+                format!("{} has {length} bytes, and a Unix socket's path has {most} at most", path.display());
+            let diagnostic = Diagnostic::error("bad-value", at.span(), message);
+            self.report(diagnostic.help("choose a folder with a shorter name"));
+            return None;
+        }
+        Some(Address::unix(path))
     }
 
     fn auth(&mut self, raw: Option<&raw::Auth>, at: At<'_>) -> Option<BasicAuth> {

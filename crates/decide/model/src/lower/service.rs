@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use haechi_core::ServiceName;
+use haechi_core::{Address, ServiceName};
 use haechi_route::config::{
     Balance, Connections, Ejection, Endpoints, Listener, Protocol, ProxyVersion, RetryBudget, Service,
     StaticEndpoint,
@@ -47,7 +47,9 @@ impl Lower<'_> {
         at: At<'_>,
     ) -> Option<Service> {
         let endpoints = match &raw.endpoints {
-            raw::Endpoints::Static(list) => self.static_endpoints(list, listeners, at.key("endpoints")),
+            raw::Endpoints::Static(list) => {
+                self.static_endpoints(list, raw.tls.is_some(), listeners, at.key("endpoints"))
+            }
             raw::Endpoints::Source(source) => self.source(source, file, listeners, at.key("endpoints")),
         };
         if raw.health.is_some() {
@@ -90,6 +92,7 @@ impl Lower<'_> {
     fn static_endpoints(
         &mut self,
         raw: &[raw::Endpoint],
+        secure: bool,
         listeners: &BTreeMap<String, Listener>,
         at: At<'_>,
     ) -> Option<Endpoints> {
@@ -101,6 +104,12 @@ impl Lower<'_> {
                 raw::Endpoint::Weighted(raw) => (&raw.address, raw.weight.unwrap_or(100)),
             };
             let address = format::endpoint_address(&address.0).ok()?;
+            let address = self.address(address, here)?;
+            if let (Some(_), true) = (address.path(), secure) {
+                let message = format!("no TLS is spoken over a Unix socket: {address} is on this machine");
+                let diagnostic = Diagnostic::error("contradiction", here.span(), message);
+                self.report(diagnostic.help("remove the service's `tls`, or write an address and a port"));
+            }
             if let Some(first) = endpoints.iter().position(|known| known.address == address) {
                 self.report(
                     Diagnostic::error("duplicate-name", here.span(), format!("{address} is listed twice"))
@@ -108,7 +117,7 @@ impl Lower<'_> {
                         .help("keep one; to send it more requests write { address: …, weight: 200 }"),
                 );
             }
-            self.no_loop(address, listeners, here);
+            self.no_loop(&address, listeners, here);
             endpoints.push(StaticEndpoint { address, weight });
         }
         if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.weight == 0) {
@@ -123,9 +132,11 @@ impl Lower<'_> {
     }
 
     /// A request sent to one of our own listeners would come back for ever.
-    fn no_loop(&mut self, address: SocketAddr, listeners: &BTreeMap<String, Listener>, at: At<'_>) {
+    fn no_loop(&mut self, address: &Address, listeners: &BTreeMap<String, Listener>, at: At<'_>) {
         let is_own = |listener: &Listener| {
-            let listen = listener.listen;
+            let (Some(address), Some(listen)) = (address.tcp(), listener.listen.tcp()) else {
+                return listener.listen == *address;
+            };
             let here = address.ip().is_loopback() || address.ip().is_unspecified();
             listen.port() == address.port()
                 && (listen.ip() == address.ip() || (listen.ip().is_unspecified() && here))
@@ -160,7 +171,7 @@ impl Lower<'_> {
                 let ip =
                     if host == "localhost" { Ok(std::net::Ipv4Addr::LOCALHOST.into()) } else { host.parse() };
                 if let Ok(ip) = ip {
-                    self.no_loop(SocketAddr::new(ip, port), listeners, at);
+                    self.no_loop(&SocketAddr::new(ip, port).into(), listeners, at);
                 }
                 Some(Endpoints::Dns { host, port })
             }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Auth, Duration, FilePath, HttpUrl, ListenerProtocol, Name, Network, Route, Size, SocketAddress, TcpRoute,
-    Tls, TlsRoute,
+    Auth, Duration, FileMode, FilePath, HttpUrl, ListenAddress, ListenerProtocol, Name, Network, Route, Size,
+    TcpRoute, Tls, TlsRoute,
 };
 
 /// The gateway.
@@ -43,8 +43,13 @@ pub struct Gateway {
 pub struct Listener {
     /// Unique name.
     pub name: Name,
-    /// Address and port; port 0 lets the system choose.
-    pub listen: SocketAddress,
+    /// Address and port, or a Unix socket: `0.0.0.0:8080`, `unix:/run/haechi/web.sock`. Port 0 lets the system choose.
+    /// A Unix socket's file is made here and removed when the listener goes. One that a dead process left is replaced;
+    /// one on which anybody listens is not, and neither is a file that is no socket.
+    pub listen: ListenAddress,
+    /// Permissions of a Unix socket's file: who may connect. `"666"` lets everybody.
+    #[schemars(extend("default" = "660"))]
+    pub mode: Option<FileMode>,
     /// What it takes. `tls`, `http2`, `http3` and `redirect-to-https` are for `http` alone.
     #[schemars(extend("default" = "http"))]
     pub protocol: Option<ListenerProtocol>,

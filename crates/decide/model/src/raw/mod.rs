@@ -37,8 +37,9 @@ pub use service::{
     RetryBudget, Service, WeightedEndpoint,
 };
 pub use text::{
-    ConfigUrl, Duration, EndpointAddress, ExpectationLine, FilePath, HexText, Host, HostAndPort, HostPattern,
-    HttpUrl, Method, Name, Network, PathPattern, PathText, Secret, Size, SocketAddress,
+    ConfigUrl, Duration, EndpointAddress, ExpectationLine, FileMode, FilePath, HexText, Host, HostAndPort,
+    HostPattern, HttpUrl, ListenAddress, Method, Name, Network, PathPattern, PathText, Secret, Size,
+    SocketAddress,
 };
 pub use tls::{
     Certificate, CertificateFiles, ClientCertificateMode, ClientCertificates, Hsts, ServiceTls, Tls,

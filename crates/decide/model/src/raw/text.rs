@@ -45,7 +45,15 @@ text_type!(
     SocketAddress, "socket-address"
 );
 text_type!(
-    /// An IP address and a port to connect to: `127.0.0.1:3000`.
+    /// Where a listener accepts: `0.0.0.0:8080`, `unix:/run/haechi/web.sock`.
+    ListenAddress, "listen-address"
+);
+text_type!(
+    /// Permissions of a file, as chmod(1) writes them: `"660"`.
+    FileMode, "file-mode"
+);
+text_type!(
+    /// Where to connect to: `127.0.0.1:3000`, `unix:/run/app.sock`.
     EndpointAddress, "endpoint-address"
 );
 text_type!(

@@ -12,9 +12,10 @@ pub struct ProxyFrom {
 }
 
 impl ProxyFrom {
-    /// Whether connections from this address begin with a header.
-    pub fn expects(&self, address: IpAddr) -> bool {
-        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address))
+    /// Whether connections from this address begin with a header. A Unix socket's peers have none.
+    pub fn expects(&self, address: Option<IpAddr>) -> bool {
+        let is_proxy = |address| self.networks.iter().any(|network| network.contains(address));
+        self.networks.is_empty() || address.is_some_and(is_proxy)
     }
 }
 

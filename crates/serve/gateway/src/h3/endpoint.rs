@@ -260,7 +260,7 @@ impl Handshake {
     /// The client is where it says, so it takes a place now.
     async fn served(self, connection: Connection, deadline: Deadline) {
         let ip = connection.remote_address().ip().to_canonical();
-        let Some(place) = self.worker.places.take(&self.worker, ip) else {
+        let Some(place) = self.worker.places.take(&self.worker, Some(ip)) else {
             return connection.close(super::code(code::EXCESSIVE_LOAD), b"");
         };
         let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());

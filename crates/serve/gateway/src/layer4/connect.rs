@@ -53,7 +53,7 @@ pub(super) async fn connect<'r>(
             })
             .await
         };
-        let failure = match dialed.and_then(|stream| Conn::tcp(stream).map_err(|_| Failure::Unreachable)) {
+        let failure = match dialed.and_then(|stream| stream.into_conn().map_err(|_| Failure::Unreachable)) {
             Ok(conn) => {
                 timing.connected = worker.now();
                 picked.connected(timing.connected);

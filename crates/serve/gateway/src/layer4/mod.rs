@@ -18,7 +18,6 @@ use std::rc::Rc;
 
 use haechi_core::Instant;
 use haechi_route::config::Layer4;
-use tokio::net::TcpStream;
 
 use crate::client::linger;
 use crate::conn::Conn;
@@ -26,6 +25,7 @@ use crate::exchange::Timing;
 use crate::failure::Failure;
 use crate::introduce;
 use crate::prepare::ClientFacts;
+use crate::stream::Stream;
 use crate::tunnel::{End, Tunnel, Watch, Way};
 use crate::worker::{Deadline, Worker};
 
@@ -46,7 +46,7 @@ pub(crate) enum Ended {
 
 /// Serves one client connection to its end.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Stream,
     facts: &ClientFacts,
     listener: &str,
     entrance: Rc<Entrance>,
@@ -54,7 +54,7 @@ pub(crate) async fn serve(
     worker: &Worker,
 ) {
     let started = worker.now();
-    let Ok(mut client) = Conn::tcp(stream) else { return };
+    let Ok(mut client) = stream.into_conn() else { return };
     let (found, opening) = match entrance.kind {
         Layer4::Tls => match hello::read(&mut client, &deadline, worker).await {
             Ok(opening) => (entrance.find(opening.name.as_deref()), opening),

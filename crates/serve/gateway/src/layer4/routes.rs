@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use haechi_core::{Instant, RouteName, ServiceName};
+use haechi_core::{Address, Instant, RouteName, ServiceName};
 use haechi_route::GatewayConfig;
 use haechi_route::config::{HostPattern, Layer4, Layer4Route, ListenerProtocol};
 
@@ -18,7 +17,7 @@ use crate::service::Service;
 pub(crate) struct RunningLayer4 {
     pub config: Layer4Route,
     /// Where its listener was configured to listen.
-    listen: SocketAddr,
+    listen: Address,
     pub service: Rc<Service>,
     pub stats: Arc<Layer4Stats>,
     /// When what it carries must end, because it or its listener is gone. Shared with what it replaced.
@@ -83,10 +82,10 @@ impl Routes {
                 continue;
             };
             let old = before.and_then(|before| before.by_name.get(&route.name));
-            let until = old.filter(|old| old.is_replaced_by(route, listener.listen));
+            let until = old.filter(|old| old.is_replaced_by(route, &listener.listen));
             let running = Rc::new(RunningLayer4 {
                 config: route.clone(),
-                listen: listener.listen,
+                listen: listener.listen.clone(),
                 service: service.clone(),
                 stats: stats(&route.name),
                 until: until.map_or_else(|| Rc::new(Cell::new(NEVER)), |old| old.until.clone()),
@@ -134,7 +133,7 @@ impl Routes {
 
 impl RunningLayer4 {
     /// Whether what this route carries goes on under another one: it takes the same from the same socket.
-    fn is_replaced_by(&self, route: &Layer4Route, listen: SocketAddr) -> bool {
-        self.config.listener == route.listener && self.config.kind == route.kind && self.listen == listen
+    fn is_replaced_by(&self, route: &Layer4Route, listen: &Address) -> bool {
+        self.config.listener == route.listener && self.config.kind == route.kind && self.listen == *listen
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use std::time::Duration;
 use haechi_route::config::ListenerProtocol;
 use haechi_tls::ServerTls;
 use rustix::io::Errno;
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::crew::hand_over;
 use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
 use super::proxy_header::{asks, take_header};
+use super::queue::{Peer, Queue};
 use super::{Deadline, Worker};
 use crate::added::{self, Lines};
 use crate::client::Client;
@@ -28,11 +28,16 @@ use crate::layer4::{self, Entrance};
 use crate::outbox::Outbox;
 use crate::plan::Applied;
 use crate::prepare::{ClientFacts, HttpVersion};
+use crate::stream::Stream;
 use crate::way;
 
 /// How long accepting pauses when there is no place and nobody gives way, or no descriptor left. Short enough that nobody notices,
 /// long enough not to spin.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The address of a client that has none, at a Unix socket (RFC 7239 §6.2). It keeps its place in X-Forwarded-For: a
+/// service that counts proxies from the end must not take for an address what the client wrote itself.
+const UNKNOWN: &str = "unknown";
 
 /// A socket that is accepted from.
 #[derive(Debug)]
@@ -84,19 +89,19 @@ impl Accepting {
 }
 
 /// Accepts until told to stop, then takes what the kernel accepted already: closing would reset it.
-pub(super) async fn accept(listener: TcpListener, own: Rc<Accepting>, worker: Rc<Worker>) {
-    let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+pub(super) async fn accept(queue: Queue, own: Rc<Accepting>, worker: Rc<Worker>) {
+    let port = queue.port();
     let mut stopping = false;
     let mut failing = false;
     loop {
         let accepted = if stopping {
-            match accept_waiting(&listener) {
+            match queue.accept_waiting() {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 accepted => accepted,
             }
         } else {
             tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = queue.accept() => accepted,
                 () = own.stop.notified() => {
                     stopping = true;
                     continue;
@@ -134,30 +139,21 @@ pub(super) async fn accept(listener: TcpListener, own: Rc<Accepting>, worker: Rc
 /// Begins to serve a connection once there is a place for it. While every connection is busy with a request, the next
 /// ones wait in the kernel.
 pub(super) async fn welcome(
-    stream: TcpStream,
-    peer: SocketAddr,
-    port: u16,
+    stream: Stream,
+    peer: Peer,
+    port: Option<u16>,
     own: &Rc<Accepting>,
     worker: &Rc<Worker>,
 ) {
     while !worker.places.make_room(worker) {
         tokio::time::sleep(PAUSE).await;
     }
-    let ip = peer.ip().to_canonical();
+    let ip = peer.map(|peer| peer.ip().to_canonical());
     if is_proxy(own, worker, ip) {
         start_proxied(stream, peer, port, worker, own);
     } else if let Some(place) = worker.places.take(worker, ip) {
         start(stream, facts(ip, port), place, own);
     }
-}
-
-/// Takes a connection that waits in the kernel. The kernel is asked: the runtime says that none waits when it did not look
-/// yet, and after so many in one turn.
-fn accept_waiting(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
-    let (socket, peer) = SockRef::from(listener).accept()?;
-    socket.set_nonblocking(true)?;
-    let peer = peer.as_socket().ok_or(ErrorKind::ConnectionAborted)?;
-    Ok((TcpStream::from_std(socket.into())?, peer))
 }
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
@@ -171,10 +167,10 @@ fn is_of_resources(error: &std::io::Error) -> bool {
 }
 
 /// What is known of a client before it said anything.
-fn facts(ip: IpAddr, port: u16) -> ClientFacts {
+fn facts(ip: Option<IpAddr>, port: Option<u16>) -> ClientFacts {
     ClientFacts {
-        ip: ip.to_string(),
-        port: port.to_string(),
+        ip: ip.map_or_else(|| UNKNOWN.to_owned(), |ip| ip.to_string()),
+        port: port.map(|port| port.to_string()).unwrap_or_default(),
         scheme: "http",
         protocol: HttpVersion::Http1,
         tls: None,
@@ -185,30 +181,30 @@ fn facts(ip: IpAddr, port: u16) -> ClientFacts {
 }
 
 /// Whether connections from this address to this listener begin with a header of the PROXY protocol.
-fn is_proxy(own: &Accepting, worker: &Worker, ip: IpAddr) -> bool {
+fn is_proxy(own: &Accepting, worker: &Worker, ip: Option<IpAddr>) -> bool {
     let plan = own.applied(worker);
     let config = plan.config.listeners.get(&*own.name.borrow());
     config.and_then(|config| config.proxy_protocol.as_ref()).is_some_and(|from| from.expects(ip))
 }
 
 /// Begins with the header of a proxy, then goes on as for the client that it names.
-fn start_proxied(stream: TcpStream, peer: SocketAddr, port: u16, worker: &Rc<Worker>, own: &Rc<Accepting>) {
+fn start_proxied(stream: Stream, peer: Peer, port: Option<u16>, worker: &Rc<Worker>, own: &Rc<Accepting>) {
     let mut place = worker.places.take_uncounted(worker);
     let (worker, own) = (worker.clone(), own.clone());
     let deadline = waiting(&worker);
     tokio::task::spawn_local(async move {
-        let Some(said) = take_header(&stream, peer, &deadline, &worker).await else { return };
+        let Some(said) = take_header(stream.plain(), peer, &deadline, &worker).await else { return };
         let addresses = asks(said);
-        let ip = addresses.map_or(peer.ip(), |of| of.source.ip()).to_canonical();
+        let ip = addresses.map(|of| of.source).or(peer).map(|peer| peer.ip().to_canonical());
         if place.count_for(ip) {
-            let port = addresses.map_or(port, |of| of.destination.port());
+            let port = addresses.map(|of| of.destination.port()).or(port);
             let facts = ClientFacts { addresses: addresses.map(Box::new), ..facts(ip, port) };
             start(stream, facts, place, &own);
         }
     });
 }
 
-fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Accepting) {
+fn start(stream: Stream, mut facts: ClientFacts, place: Place, own: &Accepting) {
     let plan = own.applied(&place.worker);
     let listener = &*own.name.borrow();
     let protocol = plan.config.listeners.get(listener).map(|config| config.protocol);
@@ -221,15 +217,21 @@ fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Acceptin
         return;
     }
     if let Some(tls) = plan.tls.listener(listener) {
-        if let Some(config) = plan.config.listeners.get(listener) {
-            facts.added = added::lines(config, facts.protocol, &facts.port);
-        }
-        return start_tls(stream, facts, place, tls.clone());
+        return match stream {
+            Stream::Tcp(stream) => {
+                if let Some(config) = plan.config.listeners.get(listener) {
+                    facts.added = added::lines(config, facts.protocol, &facts.port);
+                }
+                start_tls(stream, facts, place, tls.clone());
+            }
+            // No configuration has TLS at a Unix socket.
+            Stream::Unix(_) => {}
+        };
     }
     let config = plan.config.listeners.get(listener);
     let http2 = config.is_some_and(|config| config.http2);
     facts.redirect_to_https = config.and_then(|config| config.redirect_to_https);
-    let Ok(conn) = Conn::tcp(stream) else { return };
+    let Ok(conn) = stream.into_conn() else { return };
     let deadline = waiting(&place.worker);
     tokio::task::spawn_local(async move {
         let worker = place.worker.clone();
@@ -242,7 +244,7 @@ fn start(stream: TcpStream, mut facts: ClientFacts, place: Place, own: &Acceptin
 }
 
 /// What is passed on unread.
-fn start_layer4(stream: TcpStream, facts: ClientFacts, place: Place, listener: &str, entrance: Rc<Entrance>) {
+fn start_layer4(stream: Stream, facts: ClientFacts, place: Place, listener: &str, entrance: Rc<Entrance>) {
     let deadline = waiting(&place.worker);
     let listener = listener.to_owned();
     tokio::task::spawn_local(async move {

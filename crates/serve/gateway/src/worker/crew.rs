@@ -4,18 +4,18 @@
 //! that live long, such as those of a load balancer in front, can all meet the same worker while the others rest; so
 //! can all, when a socket of a process before this one is the only one.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Worker;
 use super::accept::{Accepting, welcome};
+use super::queue::Peer;
 use crate::board::Board;
 use crate::plan::Applied;
+use crate::stream::{Parked, Stream};
 
 /// So many connections more than another's a worker keeps in any case. Handing one over costs about what accepting it
 /// did, and short ones are gone before it pays.
@@ -44,13 +44,13 @@ pub(crate) type Posted = Option<HandedOver>;
 /// A connection that another worker accepted.
 #[derive(Debug)]
 pub(crate) struct HandedOver {
-    pub stream: std::net::TcpStream,
-    pub peer: SocketAddr,
+    pub stream: Parked,
+    pub peer: Peer,
     /// The listener, and what knows it: the other worker may run something newer or older.
     pub listener: String,
     pub applied: Arc<Applied>,
     /// The port that was connected to.
-    pub port: u16,
+    pub port: Option<u16>,
 }
 
 impl Crew {
@@ -120,22 +120,22 @@ impl Seat {
 
 /// Hands a connection that was just accepted to another worker if that has fewer. Gives it back if not.
 pub(super) fn hand_over(
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    peer: Peer,
     own: &Accepting,
-    port: u16,
+    port: Option<u16>,
     worker: &Worker,
-) -> Option<TcpStream> {
+) -> Option<Stream> {
     let Some(seat) = worker.crew.lighter_than(worker.index) else { return Some(stream) };
     // What the runtime can't let go of is of no use to either worker.
-    let stream = stream.into_std().ok()?;
+    let stream = stream.park().ok()?;
     let (listener, applied) = own.known(worker);
     match seat.send(HandedOver { stream, peer, listener, applied, port }) {
         Ok(()) => {
             worker.stats.handed_over.one();
             None
         }
-        Err(back) => TcpStream::from_std(back.stream).ok(),
+        Err(back) => back.stream.unpark().ok(),
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) fn hand_over(
 pub(super) async fn receive(mut posted: UnboundedReceiver<Posted>, worker: Rc<Worker>) {
     while let Some(post) = posted.recv().await {
         if let Some(HandedOver { stream, peer, listener, applied, port }) = post {
-            match TcpStream::from_std(stream) {
+            match stream.unpark() {
                 Ok(stream) => {
                     let own = Accepting::elsewhere(listener, applied);
                     welcome(stream, peer, port, &own, &worker).await;

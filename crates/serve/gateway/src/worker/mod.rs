@@ -7,6 +7,7 @@ mod deadline;
 mod handshake;
 mod places;
 mod proxy_header;
+mod queue;
 mod run;
 
 use std::cell::{Cell, RefCell};
@@ -134,7 +135,7 @@ impl Worker {
 
     /// A way through the kernel for the rest of a body of which `left` bytes are left, where it pays.
     pub fn splice(&self, from: &Conn, to: &Conn, left: Option<u64>) -> Option<Splice> {
-        let (Conn::Tcp(_), Conn::Tcp(_)) = (from, to) else { return None };
+        let (Some(_), Some(_)) = (from.plain(), to.plain()) else { return None };
         left.filter(|left| *left >= SPLICE_FROM)?;
         let splice = self.pipes.take(self.plan.borrow().config.limits.pipes);
         if splice.is_none() {

@@ -61,8 +61,8 @@ impl Places {
         self.by_network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a connection from `address`. Nothing when its network has as many as it may.
-    pub fn take(&self, worker: &Rc<Worker>, address: IpAddr) -> Option<Place> {
+    /// Takes a place for a connection from `address`, if it has one. Nothing when its network has as many as it may.
+    pub fn take(&self, worker: &Rc<Worker>, address: Option<IpAddr>) -> Option<Place> {
         let network = self.count(worker, address).ok()?;
         let mut place = self.take_uncounted(worker);
         place.network = network;
@@ -70,9 +70,9 @@ impl Places {
     }
 
     /// Counts a connection for the network of its address, which is named when there is a bound.
-    fn count(&self, worker: &Worker, address: IpAddr) -> Result<Option<IpAddr>, TooMany> {
+    fn count(&self, worker: &Worker, address: Option<IpAddr>) -> Result<Option<IpAddr>, TooMany> {
         let bound = worker.plan.borrow().config.limits.connections_per_address;
-        let network = (bound > 0).then(|| network(address));
+        let network = address.filter(|_| bound > 0).map(network);
         if let Some(network) = network {
             let mut counts = self.by_network();
             let count = counts.entry(network).or_default();
@@ -118,7 +118,7 @@ impl Places {
 
 impl Place {
     /// Counts the connection for its client's address, once that is known. False when there are too many from there.
-    pub fn count_for(&mut self, address: IpAddr) -> bool {
+    pub fn count_for(&mut self, address: Option<IpAddr>) -> bool {
         match self.worker.places.count(&self.worker, address) {
             Ok(network) => self.network = network,
             Err(TooMany) => return false,

@@ -1,20 +1,20 @@
 //! The header of the PROXY protocol in front of a connection, within its limits.
 
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Poll, ready};
 
 use haechi_net::proxy_protocol::{Addresses, BadHeader, Header, MAX_BYTES, Said, read};
 use rustix::net::{RecvFlags, recv};
-use tokio::net::TcpStream;
 
+use super::queue::Peer;
 use super::{Deadline, Worker};
+use crate::stream::Plain;
 
 /// Takes the header from the front of a connection and nothing behind it. Without one the connection is to be
 /// closed; that was counted.
 pub(super) async fn take_header(
-    stream: &TcpStream,
-    peer: SocketAddr,
+    stream: Plain<'_>,
+    peer: Peer,
     deadline: &Deadline,
     worker: &Worker,
 ) -> Option<Said> {
@@ -47,7 +47,7 @@ pub(super) async fn take_header(
             }
         }
     }
-    taken.inspect_err(|error| tracing::debug!(%peer, %error, "no PROXY header; closed")).ok()
+    taken.inspect_err(|error| tracing::debug!(?peer, %error, "no PROXY header; closed")).ok()
 }
 
 /// Why there is no header.
@@ -62,7 +62,7 @@ enum NoHeader {
 }
 
 struct Taking<'a> {
-    stream: &'a TcpStream,
+    stream: Plain<'a>,
     /// What was taken of the header.
     seen: Vec<u8>,
 }

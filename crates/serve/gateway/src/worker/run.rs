@@ -10,11 +10,11 @@ use std::time::Duration;
 use haechi_core::{Clock, Instant};
 use haechi_net::listen::Socket;
 use haechi_stream::Subscriber;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::accept::{Accepting, accept};
+use super::queue::Queue;
 use super::{Crew, Places, Posted, Worker, crew};
 use crate::board::Board;
 use crate::discover::Resolved;
@@ -57,13 +57,10 @@ pub(crate) struct NewListener {
 /// What a worker accepts from.
 #[derive(Debug)]
 pub(crate) enum Accepts {
-    Tcp(Socket),
+    /// Over TCP, or a Unix socket.
+    Connections(Socket),
     /// QUIC at this address, of this listener. Without a socket the port is waited for.
-    Quic {
-        address: SocketAddr,
-        listener: String,
-        socket: Option<UdpSocket>,
-    },
+    Quic { address: SocketAddr, listener: String, socket: Option<UdpSocket> },
 }
 
 /// What a worker is told.
@@ -178,10 +175,10 @@ fn rename(listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>, renamed: Vec<(St
 fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>) {
     for NewListener { name, accepts } in open {
         let (own, accepting): (_, Pin<Box<dyn Future<Output = ()>>>) = match accepts {
-            Accepts::Tcp(socket) => match TcpListener::from_std(socket.into_listener()) {
-                Ok(listener) => {
+            Accepts::Connections(socket) => match Queue::new(socket) {
+                Ok(queue) => {
                     let own = Accepting::new(&name);
-                    (own.clone(), Box::pin(accept(listener, own, worker.clone())))
+                    (own.clone(), Box::pin(accept(queue, own, worker.clone())))
                 }
                 Err(error) => {
                     tracing::error!(%error, listener = name, "can't watch a listener");

@@ -6,6 +6,7 @@ pub mod h2;
 pub mod h3;
 pub mod pebble;
 pub mod tls;
+pub mod unix;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub fn name(text: &str) -> ServiceName {
 
 pub fn service(endpoints: &[SocketAddr]) -> Service {
     let endpoints =
-        endpoints.iter().map(|address| StaticEndpoint { address: *address, weight: 100 }).collect();
+        endpoints.iter().map(|address| StaticEndpoint { address: (*address).into(), weight: 100 }).collect();
     Service {
         endpoints: Endpoints::Static(endpoints),
         balance: Balance::RoundRobin,

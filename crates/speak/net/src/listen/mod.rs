@@ -1,9 +1,14 @@
-//! Listening sockets, one per worker on the same port.
+//! Listening sockets: one per worker on the same port, or a Unix socket.
+
+mod unix;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use socket2::{Domain, Protocol, Type};
+pub use unix::{SocketFile, unix};
 
 /// Connections that the kernel holds until they are accepted. The kernel cuts it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -11,12 +16,12 @@ const BACKLOG: i32 = 4096;
 /// Bytes of datagrams that wait to be read, or sent, on one socket. The kernel cuts it at `net.core.rmem_max`.
 const DATAGRAM_BYTES: usize = 4 << 20;
 
-/// A port can't be listened on.
+/// A port or a path can't be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen on {address}: {source}")]
 pub struct ListenError {
     /// Where.
-    pub address: SocketAddr,
+    pub address: String,
     /// Why.
     pub source: std::io::Error,
 }
@@ -36,13 +41,23 @@ impl Socket {
         self.0.local_addr()?.as_socket().ok_or_else(|| std::io::ErrorKind::InvalidInput.into())
     }
 
+    /// The file of a Unix socket.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.0.local_addr().ok()?.as_pathname().map(Into::into)
+    }
+
     /// Another handle of the same socket: its queue closes with the last of them.
     pub fn try_clone(&self) -> std::io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// To accept from.
+    /// To accept from, when it is of TCP.
     pub fn into_listener(self) -> TcpListener {
+        self.0.into()
+    }
+
+    /// To accept from, when it is a Unix socket.
+    pub fn into_unix_listener(self) -> UnixListener {
         self.0.into()
     }
 }
@@ -65,7 +80,7 @@ impl AsFd for Socket {
 /// A port that any other socket listens on is refused, although `SO_REUSEPORT` would let a second process of
 /// the same user take half of its connections.
 pub fn shared(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenError> {
-    let fail = |source| ListenError { address, source };
+    let fail = |source| ListenError { address: address.to_string(), source };
     let alone = bind(address, false).map_err(fail)?;
     alone.listen().map_err(fail)?;
     drop(alone);
@@ -78,13 +93,14 @@ pub fn shared(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenEr
 
 /// Binds `count` sockets more to a port on which sockets of [`shared`] are.
 pub fn beside(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenError> {
-    let bind = |_| bind(address, true).map_err(|source| ListenError { address, source });
+    let fail = |source| ListenError { address: address.to_string(), source };
+    let bind = |_| bind(address, true).map_err(fail);
     (0..count).map(bind).collect()
 }
 
 /// Binds a socket for datagrams. Nobody else may use its port.
 pub fn udp(address: SocketAddr) -> Result<UdpSocket, ListenError> {
-    let fail = |source| ListenError { address, source };
+    let fail = |source| ListenError { address: address.to_string(), source };
     let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP));
     let socket = socket.map_err(fail)?;
     socket.set_nonblocking(true).map_err(fail)?;
