@@ -386,3 +386,27 @@ async fn listeners_that_change_names_go_on() {
     let answer = over_tcp(&ca, address).await;
     assert!(answer.contains("\r\nAlt-Svc: h3="), "{answer}");
 }
+
+#[tokio::test]
+async fn a_client_whose_address_changes_goes_on() {
+    let (ca, (service, answer)) = (Ca::new("ca"), patient().await);
+    let mut config = speaks_h3(config(&[service.address]), &ca);
+    // Nobody but the one who knows the connection may get its packets.
+    config.workers = 2;
+    let (_gateway, address) = start(config).await;
+    let endpoint = common::h3::endpoint(&ca, None);
+    let connection = endpoint.connect(address, NAME).unwrap().await.unwrap();
+    let (mut driver, mut send) = h3::client::new(h3_quinn::Connection::new(connection)).await.unwrap();
+    tokio::spawn(async move { std::future::poll_fn(|cx| driver.poll_close(cx)).await });
+    let mut stream = send.send_request(request("GET", "/")).await.unwrap();
+    stream.finish().await.unwrap();
+    service.wait_for(1).await;
+    endpoint.rebind(std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap()).unwrap();
+    let mut other = send.send_request(request("GET", "/after")).await.unwrap();
+    other.finish().await.unwrap();
+    service.wait_for(2).await;
+    answer.send(()).unwrap();
+    answer.send(()).unwrap();
+    assert_eq!(Answer::read(&mut stream).await.unwrap().text(), "late");
+    assert_eq!(Answer::read(&mut other).await.unwrap().text(), "late");
+}

@@ -517,3 +517,29 @@ async fn nobody_is_served_until_the_cas_of_clients_can_be_read() {
         break;
     }
 }
+
+#[tokio::test]
+async fn datagrams_that_are_no_quic_or_of_nobody_change_nothing() {
+    let setting = Setting::new().await;
+    let connection = setting.connect().await;
+    assert_eq!(say(&connection, &head(GET)).await, Saw::Status(200));
+    let socket = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await.unwrap();
+    // An Initial that is none, a version that nobody speaks, a short header of no connection, and noise.
+    let version = [&[0xc0, 0x0a, 0x0a, 0x0a, 0x0a, 8][..], &[7; 8], &[8], &[9; 8], &[0; 1200]].concat();
+    let initial = [&[0xc3, 0, 0, 0, 1, 8][..], &[7; 8], &[8], &[9; 8], &[0, 0x44, 0xb0], &[5; 1200]].concat();
+    let short = [&[0x40][..], &[6; 64]].concat();
+    for datagram in [&[][..], &[0], &[0xff; 1200], &version, &initial, &short] {
+        for _ in 0..100 {
+            socket.send_to(datagram, setting.address).await.unwrap();
+        }
+    }
+    assert_eq!(say(&connection, &head(GET)).await, Saw::Status(200));
+    setting.serves().await;
+    // No answer is larger than what asked for it.
+    let (mut told, mut area) = (0, [0; 2048]);
+    while let Ok(count) = socket.try_recv(&mut area) {
+        assert!(count <= 1201, "{count}");
+        told += 1;
+    }
+    assert!(told <= 600, "{told} answers");
+}

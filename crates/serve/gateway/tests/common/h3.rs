@@ -31,13 +31,18 @@ pub fn speaks_h3(mut config: GatewayConfig, ca: &Ca) -> GatewayConfig {
 
 /// Connects by QUIC.
 pub async fn quic(ca: &Ca, own: Option<&Issued>, address: SocketAddr) -> Result<Connection, String> {
+    let connecting = endpoint(ca, own).connect(address, NAME).map_err(|error| error.to_string())?;
+    connecting.await.map_err(|error| error.to_string())
+}
+
+/// A client's socket, from which it connects.
+pub fn endpoint(ca: &Ca, own: Option<&Issued>) -> Endpoint {
     let mut config = rustls::ClientConfig::clone(&ca.client(own));
     config.alpn_protocols = vec![b"h3".to_vec()];
     let crypto = QuicClientConfig::try_from(config).unwrap();
     let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
     endpoint.set_default_client_config(ClientConfig::new(Arc::new(crypto)));
-    let connecting = endpoint.connect(address, NAME).map_err(|error| error.to_string())?;
-    connecting.await.map_err(|error| error.to_string())
+    endpoint
 }
 
 /// Connects by HTTP/3. What is returned first learns of the connection's end.
