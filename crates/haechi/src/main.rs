@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod demo;
+mod panics;
 mod process;
 mod reading;
 mod up;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         eprintln!("haechi: {}", in_words(&error));
         return ExitCode::from(2);
     }
+    panics::count();
     allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
@@ -84,8 +86,9 @@ async fn run(command: &Command) -> anyhow::Result<ExitCode> {
 }
 
 fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
+    // What h2 warns of is what peers sent: a line for each would let them fill the log.
     let filter = tracing_subscriber::EnvFilter::builder()
-        .parse(filter)
+        .parse(format!("h2=error,{filter}"))
         .map_err(|error| anyhow::anyhow!("--log {filter:?} is no filter: {error}"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())

@@ -6,6 +6,7 @@ use haechi_admin::{Answer, Operations, Overview, Question};
 use serde_json::Value;
 
 use super::{Process, explain};
+use crate::panics;
 
 /// A running process.
 pub struct Running(pub Arc<Process>);
@@ -22,7 +23,8 @@ impl Operations for Running {
     }
 
     fn metrics(&self) -> String {
-        self.0.gateway.as_ref().map(haechi_gateway::Gateway::metrics).unwrap_or_default()
+        let gateway = self.0.gateway.as_ref().map(haechi_gateway::Gateway::metrics).unwrap_or_default();
+        gateway + &panics::metrics()
     }
 
     fn zuul_routes(&self, details: bool) -> Value {
