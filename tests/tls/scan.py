@@ -22,15 +22,17 @@ import haechi  # noqa: E402
 import servers  # noqa: E402
 
 VENV = servers.TARGET / "tls-scan"
+# Seconds that installing may take where other programs run.
+INSTALL = 600
 
 
-def run(*command, stdin=b""):
-    done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, timeout=60)
+def run(*command, stdin=b"", timeout=60):
+    done = subprocess.run([str(part) for part in command], input=stdin, capture_output=True, timeout=timeout)
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
-def must(*command):
-    code, out = run(*command)
+def must(*command, timeout=60):
+    code, out = run(*command, timeout=timeout)
     if code != 0:
         sys.exit(f"{command} failed:\n{out}")
     return out
@@ -117,8 +119,9 @@ def check(what, holds, seen=""):
 
 def sslyze(folder, port):
     if not (VENV / "bin/sslyze").exists():
-        must(sys.executable, "-m", "venv", VENV)
-        must(VENV / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt")
+        must(sys.executable, "-m", "venv", VENV, timeout=INSTALL)
+        pip = (VENV / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt")
+        must(*pip, timeout=INSTALL)
     out = folder / "sslyze.json"
     _, seen = run(VENV / "bin/python", "-m", "sslyze", "--json_out", out, f"localhost:{port}")
     result = json.loads(out.read_text())["server_scan_results"][0]["scan_result"]

@@ -1,6 +1,7 @@
 //! `cargo xtask <check>`: the same checks by hand and in CI.
 
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 const HELP: &str = "\
 cargo xtask CHECK...
@@ -13,16 +14,20 @@ cargo xtask CHECK...
   story    the demo's story on the release binary
   clients  real, unmodified clients and Spring Boot applications, beside the originals' recorded answers
   instructions  instructions a request, by callgrind, are not more than kept
-  fuzz     every fuzz target for a minute (HAECHI_FUZZ_SECONDS changes that)
-  all      the above, in this order";
+  fuzz     the differential fuzz targets for a minute, the others for 20 s (HAECHI_FUZZ_SECONDS: each for so long)
+  all      the above, in this order; says how long each took";
 
 /// What `all` does, the quick ones first.
 const ALL: &[&str] = &["fmt", "clippy", "deny", "test", "docs", "story", "clients", "instructions", "fuzz"];
 
+/// Seconds of a fuzz target: those that hold our reading against another's find what no other check would.
+fn fuzz_seconds(target: &str) -> String {
+    let usual = if target.ends_with("_differential") { "60" } else { "20" };
+    std::env::var("HAECHI_FUZZ_SECONDS").unwrap_or_else(|_| usual.to_owned())
+}
+
 /// Runs every fuzz target for a while, from its corpus. A finding is a file below fuzz/artifacts.
 fn fuzz() -> bool {
-    let seconds = std::env::var("HAECHI_FUZZ_SECONDS").unwrap_or_else(|_| "60".to_owned());
-    let time = format!("-max_total_time={seconds}");
     let Ok(folder) = std::fs::read_dir("fuzz/fuzz_targets") else {
         eprintln!("xtask: run it from the project's root");
         return false;
@@ -34,6 +39,7 @@ fn fuzz() -> bool {
     let stable = [("RUSTC_BOOTSTRAP", "1")];
     !targets.is_empty()
         && targets.iter().all(|target| {
+            let time = format!("-max_total_time={}", fuzz_seconds(target));
             cargo(&["fuzz", "run", "--sanitizer", "none", target, "--", &time, "-rss_limit_mb=2048"], &stable)
         })
 }
@@ -90,9 +96,38 @@ fn check(name: &str) -> Option<bool> {
                 && run(Command::new("target/release/haechi-bench").arg("instructions"))
         }
         "fuzz" => fuzz(),
-        "all" => ALL.iter().all(|name| check(name) == Some(true)),
+        "all" => all(),
         _ => return None,
     })
+}
+
+/// All of them up to the first that fails, and a table of how long each took.
+fn all() -> bool {
+    let mut times = Vec::new();
+    let passed = ALL.iter().all(|name| {
+        let (passed, time) = timed(|| check(name) == Some(true));
+        times.push((*name, time));
+        passed
+    });
+    eprintln!("{}", table(&times));
+    passed
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a person waits, nothing is decided by it")]
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    let result = work();
+    (result, began.elapsed())
+}
+
+/// A line for each check, and one for their sum.
+fn table(times: &[(&str, Duration)]) -> String {
+    let sum = ("in all", times.iter().map(|(_, time)| *time).sum());
+    let line = |(name, time): &(&str, Duration)| {
+        let seconds = time.as_secs();
+        format!("xtask: {name:<12} {:>3} min {:>2} s", seconds / 60, seconds % 60)
+    };
+    times.iter().chain([&sum]).map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn main() -> ExitCode {
@@ -115,4 +150,18 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_line_up_and_are_summed() {
+        let times = [("fmt", Duration::from_secs(2)), ("instructions", Duration::from_secs(659))];
+        assert_eq!(
+            table(&times),
+            "xtask: fmt            0 min  2 s\nxtask: instructions  10 min 59 s\nxtask: in all        11 min  1 s"
+        );
+    }
 }
