@@ -15,6 +15,7 @@ mod registry;
 mod report;
 mod routes;
 mod single;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Kill(kill::Options),
     /// Slow, idle and flooding clients beside good ones: no request of a good one may fail.
     Hostile(hostile::Options),
+    /// Mixed and mutated traffic of every protocol for an hour beside good clients: no panic, no leak.
+    Soak(soak::Options),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -73,6 +76,7 @@ async fn main() -> ExitCode {
             Command::Change(options) => change::run(options).await,
             Command::Kill(options) => kill::run(options).await,
             Command::Hostile(options) => hostile::run(options).await,
+            Command::Soak(options) => soak::run(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

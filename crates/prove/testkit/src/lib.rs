@@ -6,6 +6,7 @@ mod client;
 mod message;
 mod name_server;
 mod service;
+pub mod table;
 
 pub use client::Client;
 pub use message::Message;

@@ -13,9 +13,13 @@
 /// One case.
 #[derive(Debug)]
 pub struct Case {
+    /// What failures are told with.
     pub name: String,
+    /// Where it is decided.
     pub section: String,
+    /// What must come of it, in the table's own words.
     pub expect: String,
+    /// What is sent.
     pub bytes: Vec<u8>,
     /// The request that a response answers.
     pub request: Vec<u8>,

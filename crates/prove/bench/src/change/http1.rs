@@ -35,6 +35,7 @@ pub async fn requests(way: Way, keep: bool, seen: Rc<Seen>) {
             Ok(answer) => seen.failed(way.name, &format!("{answer:?}")),
             Err(error) => seen.failed(way.name, &error),
         }
+        seen.rest().await;
     }
 }
 

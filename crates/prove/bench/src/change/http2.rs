@@ -56,6 +56,7 @@ async fn connection(way: &Way, seen: &Seen) -> io::Result<()> {
             }
         }
         answers(way, seen, asked).await;
+        seen.rest().await;
     }
     drop(client);
     // Nothing is in flight on it any more, so how it ends is nobody's loss.

@@ -2,11 +2,11 @@
 //! gateway by HTTP/1.1 and HTTP/2, in the clear and over TLS. Nothing may fail or be cut, and every configuration must
 //! apply.
 
-mod dial;
-mod http1;
-mod http2;
-mod service;
-mod websocket;
+pub mod dial;
+pub mod http1;
+pub mod http2;
+pub mod service;
+pub mod websocket;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -58,13 +58,19 @@ pub struct Options {
 
 /// What came of it.
 #[derive(Debug, Default)]
-struct Seen {
-    stop: Cell<bool>,
-    requests: Cell<u64>,
+pub struct Seen {
+    /// Ends it.
+    pub stop: Cell<bool>,
+    /// Between two requests, or turns of them.
+    pub pause: Duration,
+    /// Requests answered right.
+    pub requests: Cell<u64>,
     /// Requests of HTTP/2 that the gateway said it had not taken; the next connection takes their like.
-    not_taken: Cell<u64>,
-    messages: Cell<u64>,
-    failures: RefCell<Vec<String>>,
+    pub not_taken: Cell<u64>,
+    /// Messages that came back.
+    pub messages: Cell<u64>,
+    /// What went wrong.
+    pub failures: RefCell<Vec<String>>,
 }
 
 impl Seen {
@@ -72,6 +78,12 @@ impl Seen {
     fn message(&self, same: bool) -> io::Result<()> {
         self.messages.set(self.messages.get() + 1);
         if same { Ok(()) } else { Err(io::Error::other("another message came back")) }
+    }
+
+    async fn rest(&self) {
+        if !self.pause.is_zero() {
+            tokio::time::sleep(self.pause).await;
+        }
     }
 
     fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
@@ -211,8 +223,8 @@ async fn changes(
     Ok((last, clock.now().since(began)))
 }
 
-/// Returns once the gateway answers by this configuration.
-async fn applied(gateway: SocketAddr, version: u32, clock: &Arc<dyn Clock>) -> Result<(), Error> {
+/// Returns once the gateway answers `/version` by this configuration.
+pub async fn applied(gateway: SocketAddr, version: u32, clock: &Arc<dyn Clock>) -> Result<(), Error> {
     let (deadline, wanted) = (clock.now() + PATIENCE, format!("{version:08}"));
     loop {
         let mut body = Vec::new();

@@ -1,6 +1,6 @@
 //! Malformed and ambiguous messages against the real gateway, judged by the bytes that came out of it.
 //!
-//! `requests.txt` and `responses.txt` hold the cases; `table.rs` says how to read them. What the service (or the
+//! `requests.txt` and `responses.txt` hold the cases; `haechi_testkit::table` says how to read them. What the service (or the
 //! client) received must be what the table says for a reader that forgives nothing, and for hyper; what the service
 //! received also for readers that forgive what real servers forgive. After each case the same client and another
 //! one ask again and must get their own answers.
@@ -12,16 +12,15 @@ mod common;
 mod real;
 mod recorder;
 mod strict;
-mod table;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::config;
 use haechi_testkit::Client;
+use haechi_testkit::table::{self, Case};
 use recorder::{Recorder, Says, Then};
 use strict::{Kind, Message};
-use table::Case;
 use tokio::io::AsyncWriteExt;
 
 const NEXT: &str = "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

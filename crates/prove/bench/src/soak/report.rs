@@ -1,0 +1,164 @@
+//! What is printed, and what must hold.
+
+use std::cell::RefCell;
+
+use super::behind::Met;
+use super::kinds::{KINDS, Turn};
+use super::watch::{Sample, is_flat, sixths, sum};
+use crate::change::Seen;
+use crate::error::Error;
+use crate::report::table::Table;
+
+/// Descriptors that may be more than before: pipes and what a look at the process itself opens.
+const KEPT: usize = 64;
+/// What must be nought again, each a gauge of the program.
+const GAUGES: [&str; 4] = [
+    "haechi_client_connections",
+    "haechi_in_flight",
+    "haechi_layer4_open",
+    "haechi_tls_handshakes_under_way",
+];
+
+/// Turns of each kind.
+#[derive(Debug, Default)]
+pub struct Tally(RefCell<[Row; KINDS.len()]>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Row {
+    turns: u64,
+    unreached: u64,
+    closed: u64,
+    answers: [u64; 5],
+}
+
+impl Tally {
+    /// Counts a turn; `None` when its connection was not made.
+    pub fn count(&self, index: usize, turn: Option<Turn>) {
+        let row = &mut self.0.borrow_mut()[index];
+        row.turns += 1;
+        match turn {
+            None => row.unreached += 1,
+            Some(turn) => {
+                row.closed += u64::from(turn.closed);
+                for (sum, count) in row.answers.iter_mut().zip(turn.answers) {
+                    *sum += count;
+                }
+            }
+        }
+    }
+}
+
+/// The process after the traffic.
+#[derive(Debug)]
+pub struct After {
+    pub sample: Sample,
+    pub metrics: Option<String>,
+}
+
+impl After {
+    /// What was not given back.
+    pub fn left(&self, before: Sample) -> Vec<String> {
+        let Some(metrics) = &self.metrics else { return vec!["it doesn't answer".to_owned()] };
+        let mut left: Vec<String> = GAUGES
+            .iter()
+            .map(|name| (name, sum(metrics, name)))
+            .filter(|(_, value)| *value > 0)
+            .map(|(name, value)| format!("{name} is {value}"))
+            .collect();
+        if self.sample.descriptors > before.descriptors + KEPT {
+            left.push(format!("{} descriptors, {} before", self.sample.descriptors, before.descriptors));
+        }
+        if self.sample.threads > before.threads + 8 {
+            left.push(format!("{} threads, {} before", self.sample.threads, before.threads));
+        }
+        left
+    }
+
+    fn panics(&self) -> u64 {
+        self.metrics.as_ref().map_or(0, |metrics| sum(metrics, "haechi_panics_total"))
+    }
+}
+
+/// All that was found.
+#[derive(Debug)]
+pub struct Found {
+    pub before: Sample,
+    pub after: After,
+    pub samples: Vec<Sample>,
+    /// From the log.
+    pub panics: Vec<String>,
+    /// Of the log.
+    pub lines: usize,
+    pub generations: u32,
+    pub seconds: f64,
+}
+
+/// Prints it.
+pub fn print(found: &Found, tally: &Tally, seen: &Seen, met: &Met) {
+    let mut table =
+        Table::new(["traffic", "connections", "2xx", "3xx", "4xx", "5xx", "closed without", "not made"]);
+    for ((kind, _), row) in KINDS.iter().zip(*tally.0.borrow()) {
+        let [_, ok, redirects, refused, failed] = row.answers;
+        let counts = [row.turns, ok, redirects, refused, failed, row.closed, row.unreached];
+        table.row(std::iter::once(kind.name().to_owned()).chain(counts.map(|count| count.to_string())));
+    }
+    println!("{table}");
+    let mut memory = Table::new(["process", "1st sixth", "2nd", "3rd", "4th", "5th", "6th", "after"]);
+    let sixth = |number: usize| {
+        let samples = &found.samples;
+        &samples[samples.len() * number / 6..samples.len() * (number + 1) / 6]
+    };
+    let most = |of: fn(&Sample) -> usize| {
+        let each = (0..6).map(move |number| sixth(number).iter().map(of).max().unwrap_or(0).to_string());
+        each.chain([of(&found.after.sample).to_string()])
+    };
+    let mebibytes = |bytes: f64| format!("{:.1}", bytes / 1_048_576.0);
+    let medians = sixths(&found.samples).map(mebibytes).into_iter();
+    let medians = medians.chain([mebibytes(found.after.sample.memory as f64)]);
+    memory.row(std::iter::once("memory, MiB, median".to_owned()).chain(medians));
+    memory.row(std::iter::once("descriptors, most".to_owned()).chain(most(|sample| sample.descriptors)));
+    memory.row(std::iter::once("threads, most".to_owned()).chain(most(|sample| sample.threads)));
+    println!("{memory}");
+    println!(
+        "{:.0} s, {} configurations applied; good clients: {} requests and {} messages answered right, {} failed; \
+         {} panics counted, {} lines of {} in the log tell of one; the strict service took {} requests and could not \
+         read {}",
+        found.seconds,
+        found.generations,
+        seen.requests.get(),
+        seen.messages.get(),
+        seen.failures.borrow().len(),
+        found.after.panics(),
+        found.panics.len(),
+        found.lines,
+        met.requests.get(),
+        met.refused.borrow().len()
+    );
+}
+
+/// Whether all of it holds.
+pub fn verdict(found: &Found, seen: &Seen, met: &Met) -> Result<(), Error> {
+    let mut wrong = Vec::new();
+    let mut must = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(what);
+        }
+    };
+    let failures = seen.failures.borrow();
+    must(
+        failures.is_empty(),
+        format!("{} requests of good clients failed: {:?}", failures.len(), first(&failures)),
+    );
+    must(found.panics.is_empty(), format!("it panicked: {:?}", first(&found.panics)));
+    must(found.after.panics() == 0, format!("{} panics were counted", found.after.panics()));
+    let refused = met.refused.borrow();
+    must(refused.is_empty(), format!("the strict service could not read a request: {:?}", first(&refused)));
+    must(is_flat(&sixths(&found.samples)), "memory grew".to_owned());
+    let left = found.after.left(found.before);
+    must(left.is_empty(), left.join(", "));
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Missed(wrong.join("; "))) }
+}
+
+fn first(of: &[String]) -> &[String] {
+    &of[..of.len().min(5)]
+}
