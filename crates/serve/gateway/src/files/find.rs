@@ -61,7 +61,16 @@ pub(super) async fn find(wanted: &Wanted, files: &Arc<Files>) -> Result<Found, F
     }
 }
 
+/// What the client is told at last.
 fn failure(error: &io::Error) -> Failure {
+    let failure = meaning(error);
+    if failure == Failure::FileUnreadable {
+        tracing::warn!(%error, "a file could not be opened");
+    }
+    failure
+}
+
+fn meaning(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::NotFound {
         return Failure::NoFile;
     }
@@ -69,15 +78,13 @@ fn failure(error: &io::Error) -> Failure {
         // LOOP and XDEV: a link that may not be followed. To the client there is nothing.
         Some(Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::NAMETOOLONG | Errno::NXIO) => Failure::NoFile,
         Some(Errno::ACCESS | Errno::PERM) => Failure::FileForbidden,
-        _ => {
-            tracing::warn!(%error, "a file could not be opened");
-            Failure::FileUnreadable
-        }
+        _ => Failure::FileUnreadable,
     }
 }
 
+/// Logs nothing: a lookup that the kernel can't answer from memory is no failure, it is begun again on a helper.
 fn is_absent(error: &io::Error) -> bool {
-    failure(error) == Failure::NoFile
+    meaning(error) == Failure::NoFile
 }
 
 fn search(wanted: &Wanted, files: &Files, how: How) -> io::Result<Found> {
@@ -164,4 +171,43 @@ fn media(files: &Files, name: &[u8]) -> String {
 
 fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tracing::span::{Attributes, Id, Record};
+
+    /// Counts what is logged.
+    #[derive(Default)]
+    struct Logged(AtomicUsize);
+
+    impl tracing::Subscriber for Logged {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn only_what_a_client_is_told_at_last_is_logged() {
+        let logged = Arc::new(Logged::default());
+        let begun_again = io::ErrorKind::WouldBlock.into();
+        tracing::subscriber::with_default(logged.clone(), || {
+            assert!(!is_absent(&begun_again));
+            assert_eq!(logged.0.load(Ordering::Relaxed), 0);
+            assert_eq!(failure(&begun_again), Failure::FileUnreadable);
+            assert_eq!(logged.0.load(Ordering::Relaxed), 1);
+        });
+    }
 }
