@@ -6,16 +6,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clap::Args;
+use http::Request;
 use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 
 use crate::backend::{self, Behaviour};
 use crate::error::Error;
-use crate::load::connection::Connection;
+use crate::grpc;
+use crate::load::connection::{Connection, Failure};
+use crate::load::http2;
 use crate::machine::child::Child;
 use crate::peers::haechi;
 use crate::peers::{free_address, install};
@@ -52,27 +58,37 @@ pub struct Options {
 /// What is asked.
 struct Case {
     name: &'static str,
-    head: &'static str,
-    body: usize,
-    /// Whether each request has a connection of its own.
-    anew: bool,
+    by: By,
+}
+
+/// How it is asked.
+enum By {
+    /// In HTTP/1.1, with a head that begins so.
+    Http1 {
+        head: &'static str,
+        body: usize,
+        /// Whether each request has a connection of its own.
+        anew: bool,
+    },
+    /// A GET in HTTP/2, of a service that speaks HTTP/1.1.
+    Http2,
+    /// A call of gRPC, so HTTP/2 on both sides.
+    Grpc,
 }
 
 const CASES: &[Case] = &[
-    Case { name: "GET of 128 B", head: "GET /128 HTTP/1.1\r\n", body: 0, anew: false },
-    Case { name: "GET of 16 KiB", head: "GET /16k HTTP/1.1\r\n", body: 0, anew: false },
+    Case { name: "GET of 128 B", by: By::Http1 { head: "GET /128 HTTP/1.1\r\n", body: 0, anew: false } },
+    Case { name: "GET of 16 KiB", by: By::Http1 { head: "GET /16k HTTP/1.1\r\n", body: 0, anew: false } },
     Case {
         name: "POST of 1 KiB",
-        head: "POST /128 HTTP/1.1\r\nContent-Length: 1024\r\n",
-        body: 1024,
-        anew: false,
+        by: By::Http1 { head: "POST /128 HTTP/1.1\r\nContent-Length: 1024\r\n", body: 1024, anew: false },
     },
     Case {
         name: "GET on a new connection",
-        head: "GET /128 HTTP/1.1\r\nConnection: close\r\n",
-        body: 0,
-        anew: true,
+        by: By::Http1 { head: "GET /128 HTTP/1.1\r\nConnection: close\r\n", body: 0, anew: true },
     },
+    Case { name: "GET of 128 B, HTTP/2", by: By::Http2 },
+    Case { name: "call of gRPC, 128 B", by: By::Grpc },
 ];
 
 /// Counts, and compares or writes.
@@ -97,11 +113,14 @@ pub async fn run(options: Options) -> Result<(), Error> {
 async fn count(valgrind: &Path, program: &Path, case: &Case, requests: u64) -> Result<u64, Error> {
     let folder = tempfile::Builder::new().prefix("haechi-bench-").tempdir()?;
     let listener = backend::listen(([127, 0, 0, 1], 0).into())?;
-    let (service, address) = (listener.local_addr()?, free_address()?);
+    let calls = backend::listen(([127, 0, 0, 1], 0).into())?;
+    let called = if let By::Grpc = case.by { Some(calls.local_addr()?) } else { None };
+    let (services, address) = ((listener.local_addr()?, called), free_address()?);
     let serving = tokio::task::spawn_local(backend::serve(listener, Behaviour::default()));
+    let calling = tokio::task::spawn_local(grpc::serve(calls));
     let log = folder.path().join("access.log");
     let file = folder.path().join("haechi.yaml");
-    std::fs::write(&file, haechi::configuration(address, None, service, Some(&log))?)?;
+    std::fs::write(&file, haechi::configuration(address, None, services, Some(&log))?)?;
     let counts = folder.path().join("counts");
     let args = [
         "--tool=callgrind".to_owned(),
@@ -120,41 +139,81 @@ async fn count(valgrind: &Path, program: &Path, case: &Case, requests: u64) -> R
         output: std::fs::read_to_string(&output).unwrap_or_default(),
         source,
     })?;
-    exchange(case, address, requests).await?;
+    let failed = |source| Error::Check { subject: "Haechi".to_owned(), what: case.name.to_owned(), source };
+    match case.by {
+        By::Http1 { head, body, anew } => exchange(head, body, anew, address, requests).await,
+        By::Http2 => exchange_http2(address, requests).await,
+        By::Grpc => call(address, requests).await,
+    }
+    .map_err(failed)?;
     child.signal(Signal::TERM)?;
     child.wait()?;
     serving.abort();
+    calling.abort();
     total(&std::fs::read_to_string(&counts)?)
         .ok_or_else(|| Error::Missed(format!("callgrind wrote no total to {}", counts.display())))
 }
 
 /// Sends the requests one after the other.
-async fn exchange(case: &Case, address: std::net::SocketAddr, requests: u64) -> Result<(), Error> {
-    let failed = |source| Error::Check { subject: "Haechi".to_owned(), what: case.name.to_owned(), source };
+async fn exchange(
+    head: &str,
+    body: usize,
+    anew: bool,
+    address: SocketAddr,
+    requests: u64,
+) -> Result<(), Failure> {
     let mut request =
-        format!("{}Host: bench.local\r\nUser-Agent: haechi-bench\r\nAccept: */*\r\n\r\n", case.head)
-            .into_bytes();
-    request.resize(request.len() + case.body, b'x');
+        format!("{head}Host: bench.local\r\nUser-Agent: haechi-bench\r\nAccept: */*\r\n\r\n").into_bytes();
+    request.resize(request.len() + body, b'x');
     let mut open = Vec::new();
     for number in 0..requests as usize {
         if open.len() < CONNECTIONS {
-            open.push(Connection::open(address).await.map_err(|error| failed(error.into()))?);
+            open.push(Connection::open(address).await?);
         }
         let at = number % open.len();
-        let answer = open[at].exchange(&request, None).await.map_err(failed)?;
-        if answer.status != 200 {
-            return Err(Error::Missed(format!("{} was answered {}", case.name, answer.status)));
-        }
-        if case.anew {
+        is_well(open[at].exchange(&request, None).await?.status)?;
+        if anew {
             // Its end belongs to the request: it must not fall together with the next one's begin.
             for connection in open.drain(..) {
                 if connection.into_idle().read(&mut [0]).await? > 0 {
-                    return Err(Error::Missed(format!("{} was answered twice", case.name)));
+                    return Err(Failure::Wrong("two answers".to_owned()));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The same in HTTP/2.
+async fn exchange_http2(address: SocketAddr, requests: u64) -> Result<(), Failure> {
+    let mut open = Vec::new();
+    for number in 0..requests as usize {
+        if open.len() < CONNECTIONS {
+            open.push(http2::Connection::open(address).await?);
+        }
+        let request = Request::get("http://bench.local/128").header("user-agent", "haechi-bench");
+        let request = request.header("accept", "*/*").body(()).map_err(io::Error::other)?;
+        let at = number % open.len();
+        is_well(open[at].exchange(request, &Bytes::new()).await?.status)?;
+    }
+    Ok(())
+}
+
+/// Calls one after the other.
+async fn call(address: SocketAddr, requests: u64) -> Result<(), Failure> {
+    let (mut open, body) = (Vec::new(), grpc::body().into());
+    for number in 0..requests as usize {
+        if open.len() < CONNECTIONS {
+            open.push(http2::Connection::open(address).await?);
+        }
+        let at = number % open.len();
+        grpc::call(&mut open[at], address, &body).await?;
+    }
+    Ok(())
+}
+
+fn is_well(status: u16) -> Result<(), Failure> {
+    if status == 200 { Ok(()) } else { Err(Failure::Wrong(format!("status {status}"))) }
 }
 
 /// The count in callgrind's file: `totals: 123`, or `summary: 123`.

@@ -5,6 +5,7 @@ mod change;
 mod config;
 mod error;
 mod gateway;
+mod grpc;
 mod hostile;
 mod instructions;
 mod kill;

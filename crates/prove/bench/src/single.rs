@@ -10,6 +10,7 @@ use haechi_core::SystemClock;
 
 use crate::backend::{self as service, Behaviour};
 use crate::error::Error;
+use crate::grpc;
 use crate::load::open::Finished;
 use crate::load::tally::Tally;
 use crate::load::{Fixed, closed, open};
@@ -23,6 +24,9 @@ pub struct BackendOptions {
     /// Where to accept.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// Where to accept calls of gRPC, whose messages are sent back.
+    #[arg(long)]
+    grpc: Option<SocketAddr>,
     /// Milliseconds before each answer.
     #[arg(long, default_value_t = 0)]
     delay_ms: u64,
@@ -62,6 +66,11 @@ pub async fn backend(options: BackendOptions) -> Result<(), Error> {
         Behaviour { delay: Duration::from_millis(options.delay_ms), close_after: options.close_after };
     let listener = service::listen(options.listen)?;
     println!("serving /128, /16k and /1m at http://{}", listener.local_addr()?);
+    if let Some(address) = options.grpc {
+        let listener = service::listen(address)?;
+        println!("answering {} at http://{}", grpc::METHOD, listener.local_addr()?);
+        tokio::task::spawn_local(grpc::serve(listener));
+    }
     service::serve(listener, behaviour).await;
     Ok(())
 }

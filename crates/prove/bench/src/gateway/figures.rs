@@ -11,6 +11,9 @@ use super::{Options, Subject};
 use crate::report::stats::{median, spread};
 use crate::report::table::Table;
 
+/// Who others are compared with, where they were measured.
+const BASES: [&str; 3] = ["HAProxy", "nginx", "Envoy"];
+
 /// Samples of one gateway in one row.
 #[derive(Debug, Serialize)]
 pub struct Series {
@@ -95,36 +98,32 @@ impl Figures {
     }
 
     fn cpu_table(&self, row: &str) -> Table {
-        let mut table = Table::new([
-            row,
-            "CPU s / 100,000",
-            "±",
-            "user / sys",
-            "× HAProxy",
-            "× nginx",
-            "requests/s",
-            "core",
-            "p50 / p99 ms",
-            "failed",
-        ]);
+        let mut bases = BASES.to_vec();
+        bases.retain(|base| self.series(base, row).is_some());
+        let mut headings = [row, "CPU s / 100,000", "±", "user / sys"].map(str::to_owned).to_vec();
+        headings.extend(bases.iter().map(|base| format!("× {base}")));
+        headings.extend(["requests/s", "core", "p50 / p99 ms", "failed"].map(str::to_owned));
+        let mut table = Table::new(headings);
         for (subject, _) in &self.subjects {
             let Some(series) = self.series(subject, row) else { continue };
             let ratio =
                 |base| self.ratio(subject, base, row).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
             let user = series.median(|sample| sample.cpu.user / sample.requests as f64 * 1e5);
             let system = series.median(|sample| sample.cpu.system / sample.requests as f64 * 1e5);
-            table.row([
+            let mut cells = vec![
                 subject.clone(),
                 format!("{:.3}", series.per_100k()),
                 format!("{:.0} %", series.spread() * 100.0),
                 format!("{user:.2} / {system:.2}"),
-                ratio("HAProxy"),
-                ratio("nginx"),
+            ];
+            cells.extend(bases.iter().map(|base| ratio(base)));
+            cells.extend([
                 format!("{:.0}", series.median(|sample| sample.requests as f64 / sample.seconds)),
                 format!("{:.0} %", series.median(Sample::core_share) * 100.0),
                 latency(series),
                 format!("{}", series.samples.iter().map(|sample| sample.failed).sum::<u64>()),
             ]);
+            table.row(cells);
         }
         table
     }

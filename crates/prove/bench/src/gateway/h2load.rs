@@ -7,6 +7,7 @@ use super::measure::Sample;
 use super::rows::{By, Row};
 use super::{Options, Subject};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 use crate::machine::usage::cpu_of_tree;
 use crate::peers::install;
@@ -30,9 +31,16 @@ pub async fn one(options: &Options, subject: &Subject, row: Row) -> Result<Sampl
     let pid = subject.running.child.pid();
     let before = cpu_of_tree(pid);
     let requests = (options.seconds * RATE) as u64;
-    let (succeeded, seconds) = run(options, &program, &target, row, requests).await?;
+    let Told { succeeded, seconds, bytes } = run(options, &program, &target, row, requests).await?;
     if succeeded == 0 {
         return Err(Error::Missed(format!("{} answered nothing at {target}", subject.name())));
+    }
+    if succeeded == requests && bytes != requests * row.length as u64 {
+        return Err(Error::Missed(format!(
+            "{} answered {requests} requests with {bytes} bytes, not {} each",
+            subject.name(),
+            row.length
+        )));
     }
     Ok(Sample {
         requests: succeeded,
@@ -45,17 +53,27 @@ pub async fn one(options: &Options, subject: &Subject, row: Row) -> Result<Sampl
     })
 }
 
-/// Requests that succeeded, and the seconds they took.
+/// What h2load tells of a run.
+#[derive(Debug, PartialEq)]
+struct Told {
+    /// Requests answered with 2xx.
+    succeeded: u64,
+    /// From its start to its end.
+    seconds: f64,
+    /// Of all bodies.
+    bytes: u64,
+}
+
 async fn run(
     options: &Options,
     program: &Path,
     target: &str,
     row: Row,
     requests: u64,
-) -> Result<(u64, f64), Error> {
+) -> Result<Told, Error> {
     let folder = tempfile::tempdir()?;
     let output = folder.path().join("output");
-    let streams = if let By::Http2 { streams, .. } = row.by { streams } else { 1 };
+    let streams = if let By::Http2 { streams, .. } | By::Grpc { streams } = row.by { streams } else { 1 };
     let mut args = vec![
         "-n".to_owned(),
         requests.to_string(),
@@ -67,6 +85,12 @@ async fn run(
     if row.by == By::Tls {
         args.push("--h1".to_owned());
     }
+    if let By::Grpc { .. } = row.by {
+        let body = folder.path().join("body");
+        std::fs::write(&body, grpc::body())?;
+        args.push(format!("--data={}", body.display()));
+        args.extend([format!("--header=content-type: {}", grpc::TYPE), "--header=te: trailers".to_owned()]);
+    }
     args.push(target.to_owned());
     let mut child = Child::start(&options.cores.client_core.to_string(), program, &args, &output)?;
     // The service behind the gateway runs on this thread.
@@ -77,8 +101,8 @@ async fn run(
     told(&text).ok_or_else(|| Error::Missed(format!("h2load said:\n{text}")))
 }
 
-/// From `finished in 1.23s, …` and `requests: … 100 succeeded, …`.
-fn told(text: &str) -> Option<(u64, f64)> {
+/// From `finished in 1.23s, …`, `requests: … 100 succeeded, …` and `traffic: … 12.50KB (12800) data`.
+fn told(text: &str) -> Option<Told> {
     let seconds = text.lines().find_map(|line| line.strip_prefix("finished in "))?;
     let seconds = seconds.split(',').next()?;
     let seconds = match seconds.strip_suffix("ms") {
@@ -87,19 +111,23 @@ fn told(text: &str) -> Option<(u64, f64)> {
     };
     let requests = text.lines().find_map(|line| line.strip_prefix("requests: "))?;
     let succeeded = requests.split(", ").find_map(|part| part.strip_suffix(" succeeded"))?;
-    Some((succeeded.parse().ok()?, seconds))
+    let traffic = text.lines().find_map(|line| line.strip_prefix("traffic: "))?;
+    let bytes = traffic.strip_suffix(") data")?.rsplit_once('(')?.1;
+    Some(Told { succeeded: succeeded.parse().ok()?, seconds, bytes: bytes.parse().ok()? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::{Told, told};
 
     #[test]
     fn what_h2load_prints_is_read() {
         let text = "starting benchmark...\n\nfinished in 1.50s, 66 req/s, 1KB/s\n\
-            requests: 100 total, 100 started, 100 done, 99 succeeded, 1 failed, 1 errored, 0 timeout\n";
-        assert_eq!(told(text), Some((99, 1.5)));
-        assert_eq!(told(&text.replace("1.50s", "250.00ms")), Some((99, 0.25)));
+            requests: 100 total, 100 started, 100 done, 99 succeeded, 1 failed, 1 errored, 0 timeout\n\
+            traffic: 14.94KB (15300) total, 1.95KB (2000) headers (space savings 90.00%), 12.38KB (12672) data\n";
+        assert_eq!(told(text), Some(Told { succeeded: 99, seconds: 1.5, bytes: 12672 }));
+        let quicker = told(&text.replace("1.50s", "250.00ms"));
+        assert_eq!(quicker.map(|told| told.seconds), Some(0.25));
         assert_eq!(told("nonsense"), None);
     }
 }

@@ -18,6 +18,7 @@ use clap::Args;
 
 use crate::backend::{self, Behaviour};
 use crate::error::Error;
+use crate::grpc;
 use crate::load::Workload;
 use crate::load::connection::Connection;
 use crate::machine::cores::{self, Cores};
@@ -45,7 +46,7 @@ pub struct Options {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Gateway::Haechi, Gateway::Haproxy, Gateway::Nginx, Gateway::Envoy, Gateway::Caddy])]
     subjects: Vec<Gateway>,
     /// What is asked: 128, 16k, 1m (bytes of the answer), upload (of 1 MiB), close (a connection for each
-    /// request), h2c (HTTP/2 by h2load), ws (WebSocket messages), tls and h2 (the same over TLS).
+    /// request), h2c (HTTP/2 by h2load), grpc (calls with one message each way), ws (WebSocket messages), tls and h2 (the same over TLS).
     #[arg(long, value_delimiter = ',', value_parser = ROWS.map(|row| row.key), default_values_t = rows::usual())]
     rows: Vec<String>,
     /// Requests a second for the latencies, with intended send times; 0 leaves them out.
@@ -104,6 +105,11 @@ impl Subject {
         format!("{}{}", self.gateway.name(), if self.log { "" } else { ", no log" })
     }
 
+    /// Whether it is measured in a row.
+    fn takes(&self, row: Row) -> bool {
+        !matches!(row.by, By::Grpc { .. }) || self.gateway.takes_grpc()
+    }
+
     /// An access log that stayed empty would make its gateway look cheaper than it is.
     fn check_log(&self) -> Result<(), Error> {
         let Some(path) = &self.running.access_log else { return Ok(()) };
@@ -122,6 +128,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let listener = backend::listen(([127, 0, 0, 1], 0).into())?;
     let service = listener.local_addr()?;
     tokio::task::spawn_local(backend::serve(listener, Behaviour::default()));
+    let listener = backend::listen(([127, 0, 0, 1], 0).into())?;
+    let calls = listener.local_addr()?;
+    tokio::task::spawn_local(grpc::serve(listener));
 
     let rows: Vec<Row> =
         ROWS.into_iter().filter(|row| options.rows.iter().any(|key| key == row.key)).collect();
@@ -138,13 +147,13 @@ pub async fn run(options: Options) -> Result<(), Error> {
                 let folder = folder.path().join(name);
                 let core = options.cores.subject_core;
                 let program = options.program(*gateway);
-                let place = Place { core, service, folder: &folder, log, program, certificate };
+                let place = Place { core, service, grpc: calls, folder: &folder, log, program, certificate };
                 subjects.push(Subject { gateway: *gateway, log, running: gateway.start(&place).await? });
             }
         }
     }
     for subject in &subjects {
-        for row in &rows {
+        for row in rows.iter().filter(|row| subject.takes(**row)) {
             check(subject, *row).await?;
         }
     }
@@ -157,7 +166,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     }
     for repetition in 0..options.reps {
         for row in &rows {
-            for subject in &subjects {
+            for subject in subjects.iter().filter(|subject| subject.takes(*row)) {
                 let sample = if row.by.is_h2load() {
                     h2load::one(&options, subject, *row).await?
                 } else if row.by == By::WebSocket {
@@ -211,6 +220,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
 async fn check(subject: &Subject, row: Row) -> Result<(), Error> {
     let failed = |source| Error::Check { subject: subject.name(), what: row.name.to_owned(), source };
     let wrong = |what: &str| failed(crate::load::connection::Failure::Wrong(what.to_owned()));
+    if let By::Grpc { .. } = row.by {
+        return grpc::check(subject.running.http2).await.map_err(failed);
+    }
     let mut open: Option<Connection> = None;
     let asked = row.request();
     for _ in 0..2 {

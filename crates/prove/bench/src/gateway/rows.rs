@@ -1,5 +1,6 @@
 //! What is asked of every gateway.
 
+use crate::grpc;
 use crate::load::Fixed;
 
 /// One row of the tables.
@@ -29,12 +30,14 @@ pub enum By {
     Http2 { tls: bool, streams: usize },
     /// h2load, HTTP/1.1 over TLS.
     Tls,
+    /// h2load, calls of gRPC in the clear with so many at once on each connection.
+    Grpc { streams: usize },
     /// Messages on upgraded connections.
     WebSocket,
 }
 
 /// Every row.
-pub const ROWS: [Row; 9] = [
+pub const ROWS: [Row; 10] = [
     Row { key: "128", name: "128 B", path: "/128", length: 128, by: By::Get },
     Row { key: "16k", name: "16 KiB", path: "/16k", length: 16 << 10, by: By::Get },
     Row { key: "1m", name: "1 MiB", path: "/1m", length: 1 << 20, by: By::Get },
@@ -46,6 +49,13 @@ pub const ROWS: [Row; 9] = [
         path: "/128",
         length: 128,
         by: By::Http2 { tls: false, streams: 10 },
+    },
+    Row {
+        key: "grpc",
+        name: "128 B, gRPC, 10 streams",
+        path: grpc::METHOD,
+        length: grpc::BODY,
+        by: By::Grpc { streams: 10 },
     },
     Row { key: "ws", name: "125 B, WebSocket message", path: "/128", length: 128, by: By::WebSocket },
     Row { key: "tls", name: "128 B, TLS", path: "/128", length: 128, by: By::Tls },
@@ -71,7 +81,7 @@ impl By {
 
     /// Whether h2load asks.
     pub fn is_h2load(self) -> bool {
-        matches!(self, Self::Tls | Self::Http2 { .. })
+        matches!(self, Self::Tls | Self::Http2 { .. } | Self::Grpc { .. })
     }
 }
 
@@ -80,7 +90,9 @@ impl Row {
     pub fn request(&self) -> Fixed {
         let (host, length) = ("bench.local", Some(self.length as u64));
         match self.by {
-            By::Get | By::Http2 { .. } | By::Tls | By::WebSocket => Fixed::new(host, self.path, length),
+            By::Get | By::Http2 { .. } | By::Tls | By::WebSocket | By::Grpc { .. } => {
+                Fixed::new(host, self.path, length)
+            }
             By::Close => Fixed::with(host, self.path, "Accept: */*\r\nConnection: close\r\n", length),
             By::Upload(body) => Fixed::upload(host, self.path, body, length),
         }

@@ -4,6 +4,7 @@
 pub mod closed;
 pub mod connection;
 pub mod histogram;
+pub mod http2;
 pub mod open;
 pub mod tally;
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Place, Running, free_address, install, tls_address, version_of};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 
 /// Starts it in the foreground.
@@ -29,8 +30,11 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
 fn configuration(address: SocketAddr, tls: Option<SocketAddr>, place: &Place<'_>) -> String {
     let ip = address.ip();
     let proxy = format!(
-        "reverse_proxy {} {{\n\t\ttransport http {{\n\t\t\tkeepalive_idle_conns_per_host 512\n\t\t}}\n\t}}",
-        place.service
+        "reverse_proxy {calls}* h2c://{}\n\treverse_proxy {} {{\n\t\ttransport http {{\n\t\t\t\
+         keepalive_idle_conns_per_host 512\n\t\t}}\n\t}}",
+        place.grpc,
+        place.service,
+        calls = grpc::SERVICE,
     );
     let log = if place.log {
         format!(

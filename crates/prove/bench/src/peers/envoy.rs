@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Place, Running, free_address, install, tls_address, version_of};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 
 /// Starts it in the foreground. From PyPI: Debian has no package of it.
@@ -37,16 +38,24 @@ fn configuration(address: SocketAddr, tls: Option<SocketAddr>, place: &Place<'_>
     let socket = tls.zip(place.certificate).map(|(tls, file)| (tls, transport(file)));
     let listeners = listener("web", address, "", place.log, log)
         + &socket.map_or(String::new(), |(tls, socket)| listener("tls", tls, &socket, place.log, log));
-    let service = place.service;
+    let clusters = cluster("app", place.service, "") + &cluster("grpc", place.grpc, SPEAKS_HTTP2);
+    format!("static_resources:\n  listeners:\n{listeners}  clusters:\n{clusters}")
+}
+
+/// Said of a cluster; its windows are Envoy's own, which no row here fills.
+const SPEAKS_HTTP2: &str = "
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }";
+
+fn cluster(name: &str, service: SocketAddr, options: &str) -> String {
     format!(
-        "static_resources:
-  listeners:
-{listeners}  clusters:
-  - name: app
+        "  - name: {name}
     type: STATIC
-    circuit_breakers: {{ thresholds: [{{ max_connections: 20000, max_pending_requests: 20000, max_requests: 20000 }}] }}
+    circuit_breakers: {{ thresholds: [{{ max_connections: 20000, max_pending_requests: 20000, max_requests: 20000 }}] }}{options}
     load_assignment:
-      cluster_name: app
+      cluster_name: {name}
       endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: {ip}, port_value: {port} }} }} }} }}] }}]
 ",
         ip = service.ip(),
@@ -99,7 +108,9 @@ fn listener(name: &str, address: SocketAddr, transport: &str, logs: bool, log: &
             virtual_hosts:
             - name: all
               domains: [\"*\"]
-              routes: [{{ match: {{ prefix: \"/\" }}, route: {{ cluster: app }} }}]
+              routes:
+              - {{ match: {{ prefix: \"{calls}\" }}, route: {{ cluster: grpc }} }}
+              - {{ match: {{ prefix: \"/\" }}, route: {{ cluster: app }} }}
           http_filters:
           - name: envoy.filters.http.router
             typed_config:
@@ -107,6 +118,7 @@ fn listener(name: &str, address: SocketAddr, transport: &str, logs: bool, log: &
               suppress_envoy_headers: true{transport}
 ",
         ip = address.ip(),
-        port = address.port()
+        port = address.port(),
+        calls = grpc::SERVICE,
     )
 }

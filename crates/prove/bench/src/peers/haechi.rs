@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Place, Running, free_address, tls_address, version_of};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 
 /// Starts `haechi up` with `configuration` on one core, files and output in `folder`.
@@ -39,32 +40,39 @@ pub fn start(place: &Place<'_>) -> Result<Running, Error> {
     let access_log = place.log.then(|| place.folder.join("access.log"));
     let tls = tls_address(place)?;
     let tls_listener = tls.zip(place.certificate);
-    let configuration = configuration(address, tls_listener, place.service, access_log.as_deref())?;
+    let services = (place.service, Some(place.grpc));
+    let configuration = configuration(address, tls_listener, services, access_log.as_deref())?;
     let program = place.program.map_or_else(crate::haechi_beside_this, Path::to_owned);
     let child = up(place.core, &program, place.folder, &configuration)?;
     let version = version_of(&program, "--version");
     Ok(Running { child, address, http2: address, tls, configuration, version, access_log })
 }
 
-/// One route to one service.
+/// A route to the service of gRPC, where there is one, and one for all else.
 pub fn configuration(
     address: SocketAddr,
     tls: Option<(SocketAddr, &Path)>,
-    service: SocketAddr,
+    (service, grpc): (SocketAddr, Option<SocketAddr>),
     access_log: Option<&Path>,
 ) -> Result<String, Error> {
     let tls = tls.map_or(String::new(), |(tls, file)| {
         format!(", {{ name: tls, listen: {tls}, tls: {{ certificates: [{}] }} }}", file.display())
     });
     let log = access_log.map(|path| format!("  access-log: {{ path: {} }}\n", path.display()));
+    let (route, called) = grpc.map_or_else(Default::default, |service| {
+        let route =
+            format!("\n    - {{ name: grpc, match: {{ path: {}** }}, service: grpc }}", grpc::SERVICE);
+        (route, format!("  grpc: {{ endpoints: [{service}], protocol: h2 }}\n"))
+    });
     Ok(format!(
         "admin: {{ listen: {admin} }}
 gateway:
   listeners: [{{ name: web, listen: {address} }}{tls}]
-  routes: [{{ name: all, match: {{ path: /** }}, service: app }}]
+  routes:{route}
+    - {{ name: all, match: {{ path: /** }}, service: app }}
 {log}services:
   app: {{ endpoints: [{service}] }}
-",
+{called}",
         admin = free_address()?,
         log = log.unwrap_or_default(),
     ))

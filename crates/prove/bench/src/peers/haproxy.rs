@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Place, Running, free_address, install, tls_address, version_of};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 
 /// Starts it in the foreground. HAProxy can't write a log file by itself; its fastest way to one is
@@ -31,7 +32,7 @@ fn configuration(address: SocketAddr, tls: Option<SocketAddr>, place: &Place<'_>
     let tls = tls.zip(place.certificate).map_or(String::new(), |(tls, file)| {
         format!("\n    bind {tls} backlog 8192 ssl crt {} alpn h2,http/1.1", file.display())
     });
-    let service = place.service;
+    let (service, grpc, calls) = (place.service, place.grpc, grpc::SERVICE);
     let (log_target, log_format) = if place.log {
         ("log stdout format raw local0 info", "log global\n    option httplog")
     } else {
@@ -56,9 +57,12 @@ defaults
     timeout server 60s
 frontend web
     bind {address} backlog 8192{tls}
+    use_backend grpc if {{ path_beg {calls} }}
     default_backend app
 backend app
     server s1 {service} pool-max-conn -1
+backend grpc
+    server s1 {grpc} proto h2 pool-max-conn -1
 "
     )
 }

@@ -26,6 +26,8 @@ pub struct Place<'a> {
     pub core: usize,
     /// The service behind it.
     pub service: SocketAddr,
+    /// The service of gRPC behind it, which speaks HTTP/2 in the clear.
+    pub grpc: SocketAddr,
     /// Directory of its own for configuration and logs.
     pub folder: &'a Path,
     /// Whether it writes an access log to a file.
@@ -84,6 +86,11 @@ impl Gateway {
             Self::Caddy => "Caddy",
             Self::Pingora => "pingora",
         }
+    }
+
+    /// Whether its configuration here has a way to the service of gRPC.
+    pub const fn takes_grpc(self) -> bool {
+        !matches!(self, Self::Pingora)
     }
 
     /// Writes its configuration, starts it and waits until it accepts.

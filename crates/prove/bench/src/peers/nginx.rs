@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{Place, Running, free_address, install, tls_address, version_of};
 use crate::error::Error;
+use crate::grpc;
 use crate::machine::child::Child;
 
 /// Starts it in the foreground.
@@ -36,7 +37,7 @@ fn configuration(
              ssl_certificate_key {file};\n        ssl_session_cache shared:tls:10m;"
         )
     });
-    let service = place.service;
+    let (service, grpc, calls) = (place.service, place.grpc, grpc::SERVICE);
     let folder = place.folder.display();
     let log = if place.log {
         format!("access_log {folder}/access.log combined buffer=64k flush=1s;")
@@ -62,6 +63,7 @@ http {{
     keepalive_timeout 60s;
     keepalive_requests 1000000000;
     upstream app {{ server {service}; keepalive 512; keepalive_requests 1000000000; }}
+    upstream grpc {{ server {grpc}; keepalive 1024; keepalive_requests 1000000000; }}
     proxy_http_version 1.1;
     proxy_set_header Connection \"\";
     proxy_set_header Host $host;
@@ -74,6 +76,7 @@ http {{
         client_max_body_size 0;
         location = /128 {{ proxy_pass http://app; proxy_request_buffering off; }}
         location / {{ proxy_pass http://app; }}
+        location {calls} {{ grpc_pass grpc://grpc; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }}
         location = /ws {{ proxy_pass http://app; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }}
         location = /1m {{ proxy_pass http://app; proxy_buffering off; proxy_buffer_size 128k; proxy_buffers 8 128k; }}
     }}
