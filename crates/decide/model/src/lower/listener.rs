@@ -69,7 +69,7 @@ impl Lower<'_> {
                 .unwrap_or(Listener::MODE),
             protocol,
             http2: raw.http2.unwrap_or(true),
-            http3: self.http3(raw, at),
+            http3: self.http3(raw, &listen, at),
             tls,
             redirect_to_https: raw.redirect_to_https,
             proxy_protocol: raw
@@ -107,6 +107,12 @@ impl Lower<'_> {
                 at.key("tls"),
                 "no TLS is spoken over a Unix socket: whoever connects is on this machine",
                 "remove `tls`, or listen at an address and a port",
+            ),
+            (
+                raw.http3 == Some(true),
+                at.key("http3"),
+                "HTTP/3 is spoken over UDP, which a Unix socket is not",
+                "remove `http3`, or listen at an address and a port",
             ),
             (
                 from,
@@ -151,7 +157,7 @@ impl Lower<'_> {
         }
     }
 
-    fn http3(&mut self, raw: &raw::Listener, at: At<'_>) -> Option<Http3> {
+    fn http3(&mut self, raw: &raw::Listener, listen: &Address, at: At<'_>) -> Option<Http3> {
         if !raw.http3.unwrap_or(false) {
             for (key, set) in
                 [("http3-port", raw.http3_port.is_some()), ("http3-max-age", raw.http3_max_age.is_some())]
@@ -164,7 +170,10 @@ impl Lower<'_> {
             }
             return None;
         }
-        if raw.tls.is_none() {
+        // Of what has no HTTP/3 anyway this would be the wrong advice.
+        let may_have_tls = raw.protocol.unwrap_or_default() == raw::ListenerProtocol::Http
+            && matches!(listen, Address::Tcp(_));
+        if raw.tls.is_none() && may_have_tls {
             let message = "HTTP/3 is never spoken without TLS";
             let diagnostic = Diagnostic::error("contradiction", at.key("http3").span(), message);
             self.report(diagnostic.help("add `tls` with a certificate, or remove `http3`"));
