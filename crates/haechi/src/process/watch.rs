@@ -37,8 +37,8 @@ fn news(before: &[AcmeStatus], now: &[AcmeStatus]) -> Vec<String> {
         if now.failures > before.map_or(0, |before| before.failures) {
             return Some(format!("no certificate for {}: {}", now.name, now.why));
         }
-        before
-            .is_some_and(|before| now.not_after > before.not_after)
+        // One that was found on disk, as after an upgrade, is not new.
+        (now.issued > before.map_or(0, |before| before.issued))
             .then(|| format!("there is a new certificate for {}", now.name))
     });
     changed.collect()
@@ -95,5 +95,26 @@ pub async fn import(process: Arc<Process>) {
         {
             process.events.say("gateway", format!("the routes stay as they are: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_was_found_is_no_news_and_one_that_came_is() {
+        let status = |issued, failures| AcmeStatus {
+            name: "a.example".into(),
+            not_after: (issued > 0 || failures == 0).then_some(9),
+            issued,
+            failures,
+            ..AcmeStatus::default()
+        };
+        assert!(news(&[], &[status(0, 0)]).is_empty(), "found on disk");
+        assert!(news(&[AcmeStatus { not_after: None, ..status(0, 0) }], &[status(0, 0)]).is_empty());
+        assert_eq!(news(&[status(0, 0)], &[status(1, 0)]), ["there is a new certificate for a.example"]);
+        assert_eq!(news(&[], &[status(0, 1)]), ["no certificate for a.example: "]);
+        assert!(news(&[status(0, 1)], &[status(0, 1)]).is_empty(), "said already");
     }
 }

@@ -68,6 +68,8 @@ pub struct AcmeStatus {
     pub not_after: Option<u64>,
     /// When it is ordered next, in seconds since 1970; 0 is now.
     pub next: u64,
+    /// Orders of this process that led to a certificate.
+    pub issued: u32,
     /// Orders that failed in a row.
     pub failures: u32,
     /// Why the last one failed, or what is waited for.

@@ -51,6 +51,8 @@ struct Name {
     /// When there is something to do.
     due: u64,
     attempts: Attempts,
+    /// Orders that led to a certificate.
+    issued: u32,
     /// When the CA is asked for its window again, and what it said.
     ask: u64,
     window: Option<Window>,
@@ -100,14 +102,15 @@ pub(super) async fn keep(place: Place, mut sites: watch::Receiver<Site>, around:
 /// Waits until no other process has the storage.
 async fn lock(place: &Place, sites: &watch::Receiver<Site>, around: &Around) -> Store {
     let mut said = String::new();
+    // After an upgrade the process of before has it for a moment.
+    let mut is_first = true;
     loop {
         let why = match Store::open(&place.storage, &place.directory) {
             Ok(Some(store)) => return store,
             Ok(None) => "another process has the storage".to_owned(),
             Err(error) => format!("the storage {} can't be used: {error}", place.storage.display()),
         };
-        if said != why {
-            tracing::warn!(directory = place.directory, "no certificate is ordered here now: {why}");
+        if is_first || said != why {
             for (name, kind) in &sites.borrow().names {
                 around.board.say(place, name, |status| {
                     status.challenge = kind.as_str();
@@ -115,6 +118,11 @@ async fn lock(place: &Place, sites: &watch::Receiver<Site>, around: &Around) -> 
                     status.why.clone_from(&why);
                 });
             }
+        }
+        if std::mem::take(&mut is_first) {
+            tracing::info!(directory = place.directory, "no certificate is ordered here yet: {why}");
+        } else if said != why {
+            tracing::warn!(directory = place.directory, "no certificate is ordered here now: {why}");
             said = why;
         }
         tokio::time::sleep(LOCKED).await;
@@ -139,7 +147,7 @@ impl Keeping {
                 attempts.next = attempts.next.min(now + MOST);
                 let renew = lifetime.map_or(0, |lifetime| due(lifetime, None, &mut self.around.rng));
                 let ask = if lifetime.is_some() { now } else { u64::MAX };
-                Name { lifetime, due: renew.max(attempts.next), attempts, ask, window: None }
+                Name { lifetime, due: renew.max(attempts.next), attempts, issued: 0, ask, window: None }
             });
             if known.attempts.failures > 0 && known.attempts.with != with {
                 known.attempts = Attempts::default();
@@ -168,6 +176,7 @@ impl Keeping {
         match ordered {
             Ok(()) => {
                 known.lifetime = lifetime(&self.store, name);
+                known.issued = known.issued.saturating_add(1);
                 known.attempts = Attempts::default();
                 known.window = None;
                 known.ask = now;
@@ -268,6 +277,7 @@ fn show(board: &Board, place: &Place, name: &str, kind: Kind, known: &Name) {
         };
         status.not_after = known.lifetime.map(|lifetime| lifetime.not_after);
         status.next = known.due;
+        status.issued = known.issued;
         status.failures = known.attempts.failures;
         status.why.clone_from(&known.attempts.why);
     });
