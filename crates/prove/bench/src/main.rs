@@ -14,6 +14,7 @@ mod machine;
 mod peers;
 mod registry;
 mod report;
+mod restarts;
 mod routes;
 mod single;
 mod soak;
@@ -54,6 +55,12 @@ enum Command {
     Hostile(hostile::Options),
     /// Mixed and mutated traffic of every protocol for an hour beside good clients: no panic, no leak.
     Soak(soak::Options),
+    /// Thousands of instances restarted one by one, with connections closed at awkward moments: no GET may fail, no POST
+    /// may arrive twice.
+    Restarts(restarts::Options),
+    /// The instances of `restarts`, in a process of their own.
+    #[command(hide = true)]
+    RestartInstances(restarts::InstanceOptions),
 }
 
 /// Haechi's program as cargo places it: beside this one.
@@ -78,6 +85,8 @@ async fn main() -> ExitCode {
             Command::Kill(options) => kill::run(options).await,
             Command::Hostile(options) => hostile::run(options).await,
             Command::Soak(options) => soak::run(options).await,
+            Command::Restarts(options) => restarts::run(options).await,
+            Command::RestartInstances(options) => restarts::serve(options).await,
         }
     };
     match tokio::task::LocalSet::new().run_until(work).await {

@@ -1,8 +1,7 @@
 //! Services that close idle connections at awkward moments: as a request is sent, with half of it read, with a reset,
 //! behind a 408. No GET may fail, and no POST may be processed twice, with the default configuration.
 //!
-//! The large run, for which `ulimit -n` must allow 21,000 open files:
-//! `HAECHI_INSTANCES=10000 cargo test -p haechi-gateway --test awkward -- --nocapture`
+//! The large run, with instances that are restarted, is `haechi-bench restarts`.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -19,7 +18,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Instances unless the environment says otherwise.
+/// Instances.
 const INSTANCES: usize = 200;
 
 /// Requests for each of them.
@@ -196,11 +195,10 @@ async fn client(address: SocketAddr, number: usize, requests: usize) -> Got {
 
 #[tokio::test]
 async fn connections_closed_at_awkward_moments_fail_no_get_and_double_no_post() {
-    let instances = std::env::var("HAECHI_INSTANCES").map_or(INSTANCES, |count| count.parse().unwrap());
     let log = Arc::new(Log::default());
-    let endpoints = start_instances(instances, log.clone()).await;
+    let endpoints = start_instances(INSTANCES, log.clone()).await;
     let (_gateway, address) = start(config(&endpoints)).await;
-    let each = instances * REQUESTS / CLIENTS;
+    let each = INSTANCES * REQUESTS / CLIENTS;
     let clients: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(client(address, number, each))).collect();
     let mut got = Got::default();
     for client in clients {

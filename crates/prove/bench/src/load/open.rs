@@ -34,6 +34,8 @@ pub struct Plan {
 /// One finished exchange.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished {
+    /// The request's number.
+    pub number: u64,
     /// When it should have been sent.
     pub intended: Instant,
     /// When its answer was complete, or it failed.
@@ -123,7 +125,7 @@ where
         }
         let ended = shared.clock.now();
         shared.tally.borrow_mut().record(&outcome, ended.since(intended));
-        (shared.finished)(Finished { intended, ended, right: outcome.is_ok() }, &outcome);
+        (shared.finished)(Finished { number, intended, ended, right: outcome.is_ok() }, &outcome);
     }
 }
 

@@ -46,6 +46,11 @@ pub fn memory_of_tree(pid: u32) -> u64 {
     tree(pid).iter().filter_map(of).sum::<u64>() * 1024
 }
 
+/// Descriptors that `pid` has open.
+pub fn descriptors_of(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// `pid` and everything below it.
 pub fn tree(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
