@@ -126,6 +126,7 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         chunk_extra: Some(size(limits.chunk_extra_bytes as u64)),
         connections: u32::try_from(limits.connections).ok(),
         connections_per_address: u32::try_from(limits.connections_per_address).ok(),
+        idle_connections: u32::try_from(limits.idle_connections).ok(),
         pipelined: Some(size(limits.pipelined_bytes as u64)),
         compressors: u32::try_from(limits.compressors).ok(),
         file_cache: Some(size(limits.file_cache_bytes as u64)),

@@ -430,6 +430,8 @@ pub struct Limits {
     pub connections: usize,
     /// Of these, from one address (IPv6: one /64); 0 is no bound.
     pub connections_per_address: usize,
+    /// Idle connections to services, over all services and workers. Beyond it the oldest are closed.
+    pub idle_connections: usize,
     /// Bytes of further requests that are read ahead while one is in flight.
     pub pipelined_bytes: usize,
     /// Answers that each worker compresses at the same time.
@@ -486,6 +488,7 @@ impl Default for Limits {
             chunk_extra_bytes: 8 << 10,
             connections: 100_000,
             connections_per_address: 0,
+            idle_connections: 100_000,
             pipelined_bytes: 64 << 10,
             compressors: 256,
             file_cache_bytes: 16 << 20,

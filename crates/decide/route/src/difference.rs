@@ -258,6 +258,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("chunk-extra", bytes(limits.chunk_extra_bytes as u64)),
         ("connections", limits.connections.to_string()),
         ("connections-per-address", limits.connections_per_address.to_string()),
+        ("idle-connections", limits.idle_connections.to_string()),
         ("pipelined", bytes(limits.pipelined_bytes as u64)),
         ("compressors", limits.compressors.to_string()),
         ("file-cache", bytes(limits.file_cache_bytes as u64)),

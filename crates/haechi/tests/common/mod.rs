@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 
+const HAECHI: &str = env!("CARGO_BIN_EXE_haechi");
+
 /// A service that answers with its name and the path it was asked for.
 pub struct Service(pub &'static str);
 
@@ -44,7 +46,18 @@ impl Up {
     }
 
     pub async fn start_with(file: &Path, stderr: Stdio) -> Self {
-        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_haechi"))
+        Self::spawn(tokio::process::Command::new(HAECHI), file, stderr).await
+    }
+
+    /// One that may open so many files.
+    pub async fn start_with_descriptors(file: &Path, most: u64) -> Self {
+        let mut limited = tokio::process::Command::new("prlimit");
+        limited.arg(format!("--nofile={most}:{most}")).arg(HAECHI);
+        Self::spawn(limited, file, Stdio::inherit()).await
+    }
+
+    async fn spawn(mut program: tokio::process::Command, file: &Path, stderr: Stdio) -> Self {
+        let mut child = program
             .args(["up", "-f"])
             .arg(file)
             .stdout(Stdio::piped())

@@ -99,7 +99,7 @@ impl Exchange<'_> {
 
     async fn open(&mut self, service: &Service, picked: &Picked<'_>) -> Result<Conn, Failure> {
         let header = introduce::header(service, &self.client.facts, &self.client.conn);
-        let mut connecting = pin!(service.dial(&picked.endpoint, header.as_deref()));
+        let mut connecting = pin!(service.dial(&picked.endpoint, header.as_deref(), self.worker));
         poll_fn(|cx| {
             if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
                 return Poll::Ready(result);

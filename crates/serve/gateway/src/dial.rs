@@ -1,6 +1,7 @@
 //! New connections to endpoints.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::service::Service;
 use crate::stream::Stream;
+use crate::worker::{Worker, is_shortage};
 
 /// How long a Unix socket whose queue is full is left alone at first, and at most. It doubles each time.
 const QUEUE_FULL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
@@ -23,22 +25,30 @@ const QUEUE_FULL: (Duration, Duration) = (Duration::from_millis(1), Duration::fr
 impl Endpoint {
     /// A plain connection, on which a header of the PROXY protocol goes before anything else. The caller bounds the
     /// time.
-    pub async fn dial(&self, header: Option<&[u8]>) -> Result<Stream, Failure> {
+    pub async fn dial(&self, header: Option<&[u8]>, worker: &Worker) -> Result<Stream, Failure> {
         match &self.address {
             Address::Tcp(address) => {
-                let connected = TcpStream::connect(*address).await;
-                let mut stream = connected.map_err(|error| match error.kind() {
-                    ErrorKind::ConnectionRefused => Failure::Refused,
-                    ErrorKind::TimedOut => Failure::ConnectTimeout,
-                    _ => Failure::Unreachable,
-                })?;
+                let connected = match TcpStream::connect(*address).await {
+                    // Boxed: it is rare, and its room would be part of every tunnel.
+                    Err(error) if is_shortage(&error) => {
+                        Box::pin(worker.connect_despite(async || TcpStream::connect(*address).await)).await
+                    }
+                    connected => connected,
+                };
+                let mut stream = connected.map_err(|error| why(&error, *address, worker))?;
                 introduce(&mut stream, header).await?;
                 Ok(Stream::Tcp(stream))
             }
             Address::Unix(path) => {
                 // Boxed, so that what rarely waits takes no room in tunnels.
-                let connected = Box::pin(connect_unix(path)).await;
+                let connected = match Box::pin(connect_unix(path)).await {
+                    Err(error) if is_shortage(&error) => {
+                        Box::pin(worker.connect_despite(async || connect_unix(path).await)).await
+                    }
+                    connected => connected,
+                };
                 let mut stream = connected.map_err(|error| match error.kind() {
+                    _ if is_shortage(&error) => Failure::NoDescriptors,
                     // Without its file, nobody listens either.
                     ErrorKind::ConnectionRefused | ErrorKind::NotFound => Failure::Refused,
                     _ => self.no_socket(&error),
@@ -83,10 +93,35 @@ async fn introduce(stream: &mut (impl AsyncWrite + Unpin), header: Option<&[u8]>
     stream.write_all(header).await.map_err(|_| Failure::Unreachable)
 }
 
+/// Whose fault it is that there is no connection: a shortage of the gateway's own must not be held against the endpoint.
+fn why(error: &io::Error, address: SocketAddr, worker: &Worker) -> Failure {
+    let failure = classify(error, address);
+    if failure == Failure::NoPort {
+        worker.stats.limits.connect_ports.one();
+    }
+    failure
+}
+
+fn classify(error: &io::Error, address: SocketAddr) -> Failure {
+    match error.kind() {
+        _ if is_shortage(error) => Failure::NoDescriptors,
+        ErrorKind::ConnectionRefused => Failure::Refused,
+        ErrorKind::TimedOut => Failure::ConnectTimeout,
+        // Of IPv6 it may as well mean that this machine has no address to send from, and never will.
+        ErrorKind::AddrNotAvailable if address.is_ipv4() => Failure::NoPort,
+        _ => Failure::Unreachable,
+    }
+}
+
 impl Service {
     /// Connects to an endpoint, over TLS where the service wants that. The caller bounds the time.
-    pub async fn dial(&self, endpoint: &Endpoint, header: Option<&[u8]>) -> Result<Conn, Failure> {
-        let stream = endpoint.dial(header).await?;
+    pub async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        header: Option<&[u8]>,
+        worker: &Worker,
+    ) -> Result<Conn, Failure> {
+        let stream = endpoint.dial(header, worker).await?;
         let Some(tls) = &self.tls else {
             let conn = stream.into_conn().map_err(|_| Failure::Unreachable)?;
             endpoint.problem.take();
@@ -128,5 +163,25 @@ impl Service {
             ConnectError::Certificate(_) => Failure::Certificate,
             ConnectError::NotReady(_) | ConnectError::Handshake(_) => Failure::Handshake,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_the_gateways_own_is_not_the_endpoints_fault() {
+        let (v4, v6) = (([192, 0, 2, 1], 80).into(), "[2001:db8::1]:80".parse().unwrap());
+        let of = |errno: Errno, address| classify(&errno.into(), address);
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(of(errno, v4), Failure::NoDescriptors);
+        }
+        assert_eq!((of(Errno::ADDRNOTAVAIL, v4), Failure::NoPort.status()), (Failure::NoPort, 503));
+        assert_eq!(of(Errno::ADDRNOTAVAIL, v6), Failure::Unreachable);
+        assert_eq!(of(Errno::CONNREFUSED, v4), Failure::Refused);
+        assert_eq!(of(Errno::HOSTUNREACH, v4), Failure::Unreachable);
     }
 }

@@ -161,6 +161,23 @@ impl Endpoint {
         self.swept.set(now);
     }
 
+    /// Since when each connection is idle.
+    pub fn idle_since(&self, times: &mut Vec<Instant>) {
+        times.extend(self.idle.borrow().iter().map(|idle| idle.since));
+        self.h2.idle_since(times);
+    }
+
+    /// Closes connections that are idle since `until` or longer, the oldest first, but no more than `left`, from which
+    /// they are taken off.
+    pub fn close_idle(&self, until: Instant, left: &mut usize, service: &ServiceStats) {
+        let mut idle = self.idle.borrow_mut();
+        while *left > 0 && idle.pop_front_if(|oldest| oldest.since <= until).is_some() {
+            service.idle_connections.less_one();
+            *left -= 1;
+        }
+        self.h2.close_idle(until, left);
+    }
+
     /// The service said when it closes idle connections.
     pub fn announced(&self, timeout: Duration) {
         self.reuse.borrow_mut().announced(timeout);

@@ -30,6 +30,10 @@ pub(crate) enum Failure {
     NoEndpoint,
     #[error("the service has as many requests in flight as it may")]
     Full,
+    #[error("the gateway has no descriptors left for a connection to the service")]
+    NoDescriptors,
+    #[error("the gateway has no local port left for a connection to the service")]
+    NoPort,
     #[error("the service refused the connection")]
     Refused,
     #[error("no connection to the service could be made")]
@@ -86,7 +90,7 @@ impl Failure {
             Self::FileForbidden => 403,
             Self::Misdirected => 421,
             Self::FileUnreadable | Self::FileShrank | Self::Compression => 500,
-            Self::NoEndpoint | Self::Full => 503,
+            Self::NoEndpoint | Self::Full | Self::NoDescriptors | Self::NoPort => 503,
             Self::Refused
             | Self::Unreachable
             | Self::Handshake
@@ -118,7 +122,11 @@ impl Failure {
             | Self::ClientGone
             | Self::SlowClient => "http_request_error",
             Self::NoRoute | Self::Misdirected | Self::NoFile | Self::FileForbidden => "http_request_denied",
-            Self::FileUnreadable | Self::FileShrank | Self::Compression => "proxy_internal_error",
+            Self::FileUnreadable
+            | Self::FileShrank
+            | Self::Compression
+            | Self::NoDescriptors
+            | Self::NoPort => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",

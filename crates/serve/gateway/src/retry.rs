@@ -36,15 +36,16 @@ impl Failed {
 
     /// Whether sending the request again can do no harm that it has not done (RFC 9110 §9.2.2).
     pub fn is_safe(self, facts: &RequestFacts, retry: &Retry) -> bool {
-        let fault_of_endpoint = matches!(
+        let another_may_do_better = matches!(
             self.failure,
-            Failure::Refused
+            Failure::NoPort
+                | Failure::Refused
                 | Failure::Unreachable
                 | Failure::ConnectTimeout
                 | Failure::Closed
                 | Failure::FirstByteTimeout
         );
-        fault_of_endpoint
+        another_may_do_better
             && self.replayable
             && match self.reached {
                 Reached::Nothing => true,
@@ -101,8 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_endpoints_fault_is_not_sent_again() {
-        let gone = Failed::to_connect(Failure::ClientGone);
-        assert!(!gone.is_safe(&facts(true), &Retry::default()));
+    fn what_another_endpoint_does_not_help_is_not_sent_again() {
+        for failure in [Failure::ClientGone, Failure::NoDescriptors] {
+            assert!(!Failed::to_connect(failure).is_safe(&facts(true), &Retry::default()));
+        }
     }
 }

@@ -165,11 +165,35 @@ impl Service {
 
     /// Closes connections that were idle too long, and learns from those that the service closed.
     pub fn sweep(&self, now: Instant) {
-        if self.stats.idle_connections.get() == 0 {
+        if self.idle() == 0 {
             return;
         }
         for endpoint in self.endpoints.borrow().iter() {
             endpoint.sweep_idle(now, &self.config.connections, &self.stats);
+        }
+    }
+
+    /// Connections that are kept: those that wait for a request, and those that many share.
+    pub fn idle(&self) -> usize {
+        let shared = if self.config.protocol == config::Protocol::Http2 {
+            self.endpoints.borrow().iter().map(|endpoint| endpoint.h2.count()).sum()
+        } else {
+            0
+        };
+        self.stats.idle_connections.get() as usize + shared
+    }
+
+    /// Since when each of them waits for a request.
+    pub fn idle_since(&self, times: &mut Vec<Instant>) {
+        for endpoint in self.endpoints.borrow().iter() {
+            endpoint.idle_since(times);
+        }
+    }
+
+    /// Closes those that wait since `until` or longer, but no more than `left`, from which they are taken off.
+    pub fn close_idle(&self, until: Instant, left: &mut usize) {
+        for endpoint in self.endpoints.borrow().iter() {
+            endpoint.close_idle(until, left, &self.stats);
         }
     }
 

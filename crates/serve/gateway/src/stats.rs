@@ -179,8 +179,14 @@ limits! {
     head_timeout,
     /// Idle connections closed after `limits.keep_alive`.
     keep_alive,
-    /// Moments at which accepting paused because the process had no descriptors left.
+    /// Moments at which a connection could not be accepted because the process had no descriptors left.
     descriptors,
+    /// Connections to services that could not be made at once because the process had no descriptors left.
+    connect_descriptors,
+    /// Connections to services that could not be made because no local port was left for them.
+    connect_ports,
+    /// Idle connections to services closed because of `limits.idle-connections` or the process's descriptors.
+    idle_connections,
     /// Clients sent away because of `limits.http2-control-frames`.
     http2_control_frames,
     /// Clients sent away because of `limits.http2-resets`.

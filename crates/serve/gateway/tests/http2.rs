@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use common::h2::{Answer, ask, connect, get, post, write};
 use common::{config, start};
@@ -37,6 +39,24 @@ fn speaks_h2(mut config: GatewayConfig) -> GatewayConfig {
         service.protocol = Protocol::Http2;
     }
     config
+}
+
+#[tokio::test]
+async fn a_connection_to_a_service_is_closed_when_it_carried_nothing_for_too_long() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = speaks_h2(config(&[listener.local_addr().unwrap()]));
+    for service in config.services.values_mut() {
+        service.connections.idle_timeout = Duration::from_millis(1);
+    }
+    let ended = tokio::spawn(async move {
+        let mut connection = h2::server::handshake(listener.accept().await.unwrap().0).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            respond.send_response(Response::new(()), true).unwrap();
+        }
+    });
+    let (_gateway, address) = start(config).await;
+    assert_eq!(Client::connect(address).await.get("/").await.status(), 200);
+    ended.await.unwrap();
 }
 
 #[tokio::test]

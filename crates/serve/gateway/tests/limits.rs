@@ -77,6 +77,32 @@ async fn when_places_run_out_the_idlest_connection_gives_way() {
 }
 
 #[tokio::test]
+async fn idle_connections_to_services_are_bounded_over_all_services() {
+    let (one, two) = (Service::text("one").await, Service::text("two").await);
+    let mut config = config(&[one.address, two.address]);
+    config.limits.idle_connections = 1;
+    let gateway = Gateway::start(Options {
+        config,
+        generation: Generation(1),
+        workers: 1,
+        clock: SystemClock::start(),
+        subscriber: None,
+    })
+    .await
+    .unwrap();
+    let mut client = Client::connect(gateway.local_addrs()["web"]).await;
+    client.get("/").await;
+    client.get("/").await;
+    // Each endpoint has one; the older is closed when they are next looked through.
+    let struck = "haechi_limit_strikes_total{limit=\"idle_connections\"} 1\n";
+    while !gateway.metrics().contains(struck) {
+        tokio::task::yield_now().await;
+    }
+    assert!(gateway.metrics().contains("haechi_idle_connections{service=\"app\"} 1\n"));
+    assert_eq!(client.get("/").await.status(), 200);
+}
+
+#[tokio::test]
 async fn connections_that_sent_nothing_or_half_a_head_give_way_too() {
     let service = Service::text("ok").await;
     let mut config = config(&[service.address]);

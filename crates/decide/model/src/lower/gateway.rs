@@ -180,6 +180,7 @@ impl Lower<'_> {
             connections_per_address: raw
                 .connections_per_address
                 .map_or(default.connections_per_address, |n| n as usize),
+            idle_connections: raw.idle_connections.map_or(default.idle_connections, |n| n as usize),
             pipelined_bytes: self.size(
                 raw.pipelined.as_ref(),
                 default.pipelined_bytes as u64,

@@ -166,6 +166,10 @@ pub struct Limits {
     /// proxy all clients have one address.
     #[schemars(range(min = 0, max = 10_000_000), extend("default" = 0))]
     pub connections_per_address: Option<u32>,
+    /// Idle connections to services, in all, and no more than clients leave of three quarters of what the process may
+    /// open, but an eighth of it in any case. Beyond it those that were idle for the longest time are closed.
+    #[schemars(range(min = 0, max = 10_000_000), extend("default" = 100_000))]
+    pub idle_connections: Option<u32>,
     /// Requests that a client sent ahead (pipelined), read while another is in flight; the rest waits.
     #[schemars(extend("default" = "64KiB"))]
     pub pipelined: Option<Size>,

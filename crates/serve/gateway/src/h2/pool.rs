@@ -110,6 +110,27 @@ impl Pool {
         });
     }
 
+    /// Connections that are kept.
+    pub fn count(&self) -> usize {
+        self.links.borrow().len()
+    }
+
+    /// Since when each connection carries no stream.
+    pub fn idle_since(&self, times: &mut Vec<Instant>) {
+        let links = self.links.borrow();
+        times.extend(links.iter().filter(|link| link.streams.get() == 0).map(|link| link.since.get()));
+    }
+
+    /// Lets go of connections without a stream since `until`, but of no more than `left`, from which they are taken off.
+    /// They are closed when their tasks run.
+    pub fn close_idle(&self, until: Instant, left: &mut usize) {
+        self.links.borrow_mut().retain(|link| {
+            let goes = *left > 0 && link.streams.get() == 0 && link.since.get() <= until;
+            *left -= usize::from(goes);
+            !goes
+        });
+    }
+
     /// Lets go of all connections. Each ends with its last stream.
     pub fn close(&self) {
         self.links.borrow_mut().clear();

@@ -46,7 +46,7 @@ pub(super) async fn connect<'r>(
         timing.endpoint = Some(picked.endpoint.clone());
         deadline.set(timing.attempted + route.config.connect_timeout);
         let dialed = {
-            let mut dialing = pin!(picked.endpoint.dial(header));
+            let mut dialing = pin!(picked.endpoint.dial(header, worker));
             poll_fn(|cx| match dialing.as_mut().poll(cx) {
                 Poll::Pending => deadline.poll(cx).map(|()| Err(Failure::ConnectTimeout)),
                 dialed @ Poll::Ready(_) => dialed,

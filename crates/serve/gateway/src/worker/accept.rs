@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use haechi_route::config::ListenerProtocol;
 use haechi_tls::ServerTls;
-use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -18,7 +17,7 @@ use super::handshake::{NoConn, shake_hands};
 use super::places::{Place, give_way};
 use super::proxy_header::{asks, take_header};
 use super::queue::{Peer, Queue};
-use super::{Deadline, Worker};
+use super::{Deadline, Worker, is_shortage};
 use crate::added::{self, Lines};
 use crate::client::Client;
 use crate::conn::Conn;
@@ -31,9 +30,9 @@ use crate::prepare::{ClientFacts, HttpVersion};
 use crate::stream::Stream;
 use crate::way;
 
-/// How long accepting pauses when there is no place and nobody gives way, or no descriptor left. Short enough that nobody notices,
-/// long enough not to spin.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long accepting pauses when there is no place and nobody gives way. Short enough that nobody notices, long enough not
+/// to spin.
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// The address of a client that has none, at a Unix socket (RFC 7239 §6.2). It keeps its place in X-Forwarded-For: a
 /// service that counts proxies from the end must not take for an address what the client wrote itself.
@@ -119,7 +118,7 @@ pub(super) async fn accept(queue: Queue, own: Rc<Accepting>, worker: Rc<Worker>)
             // The connection was gone before it was taken.
             Err(error) if is_of_one_connection(&error) => {}
             // What waits in a queue that can't be read can't be had by waiting either.
-            Err(error) if stopping && !is_of_resources(&error) => {
+            Err(error) if stopping && !is_shortage(&error) => {
                 tracing::warn!(%error, "can't take what waits at a listener that closes");
                 return;
             }
@@ -129,8 +128,12 @@ pub(super) async fn accept(queue: Queue, own: Rc<Accepting>, worker: Rc<Worker>)
                     tracing::warn!(%error, "can't accept connections; idle ones are closed until it works again");
                 }
                 worker.stats.limits.descriptors.one();
-                give_way(&worker);
-                tokio::time::sleep(PAUSE).await;
+                if is_shortage(&error) {
+                    worker.make_room_for_descriptors().await;
+                } else {
+                    give_way(&worker);
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -158,12 +161,6 @@ pub(super) async fn welcome(
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
-}
-
-/// Whether the process or the machine has no descriptor or memory left.
-fn is_of_resources(error: &std::io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno))
 }
 
 /// What is known of a client before it said anything.

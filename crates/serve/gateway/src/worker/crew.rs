@@ -76,6 +76,11 @@ impl Crew {
         (own > least + SLACK + least / SHARE).then_some(seat)
     }
 
+    /// How many they are.
+    pub const fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Lets nothing more come to a worker.
     pub fn close(&self, index: usize) {
         if let Some(seat) = self.0.get(index) {

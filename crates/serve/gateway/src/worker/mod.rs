@@ -9,6 +9,7 @@ mod places;
 mod proxy_header;
 mod queue;
 mod run;
+mod shortage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -27,6 +28,7 @@ pub(crate) use crew::{Crew, Posted};
 pub(crate) use deadline::{Deadline, Deadlines};
 pub(crate) use places::Places;
 pub(crate) use run::{Accepts, Command, NewListener, Setup, run};
+pub(crate) use shortage::is_shortage;
 
 use crate::access_log::Lines;
 use crate::board::Board;
@@ -78,6 +80,8 @@ pub(crate) struct Worker {
     accepting: Cell<usize>,
     /// Told when the last of either is gone.
     emptied: Notify,
+    /// When it was last said that descriptors ran out.
+    short: Cell<Option<Instant>>,
     pub stats: WorkerView,
 }
 
@@ -127,6 +131,7 @@ impl Worker {
             open: Cell::new(0),
             accepting: Cell::new(0),
             emptied: Notify::new(),
+            short: Cell::default(),
             stats: WorkerView(setup.board.clone()),
         };
         worker.discover();
@@ -252,5 +257,6 @@ impl Worker {
         for service in plan.services.values() {
             service.sweep(now);
         }
+        self.keep_within_descriptors(&plan);
     }
 }

@@ -10,8 +10,13 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Worker;
 
-/// Of the process's descriptors, one in this many is kept for services and files: clients can't take it.
-const RESERVED: u64 = 4;
+/// Of the process's descriptors, one in this many is kept for requests in flight and files: clients and idle connections
+/// to services can't take it.
+const RESERVED: usize = 4;
+
+/// So much of the process's descriptors is left to idle connections to services however many clients there are. It is
+/// a part of what is kept from them.
+const IDLE: usize = 8;
 
 /// When places run out, this share of a worker's waiting connections gives way at once, so that finding them
 /// costs little for each.
@@ -24,8 +29,8 @@ pub(crate) struct Places {
     /// Workers that found nobody of their own who could give way.
     wanted: AtomicUsize,
     by_network: Mutex<HashMap<IpAddr, usize>>,
-    /// As many as the process's descriptors allow.
-    most: usize,
+    /// What the process may open.
+    descriptors: usize,
 }
 
 /// A network has as many connections as it may.
@@ -43,9 +48,21 @@ impl Places {
     /// None is taken yet.
     pub fn new() -> Arc<Self> {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = usize::try_from(descriptors - descriptors / RESERVED).unwrap_or(usize::MAX);
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let (taken, wanted) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { taken, wanted, by_network: Mutex::default(), most })
+        Arc::new(Self { taken, wanted, by_network: Mutex::default(), descriptors })
+    }
+
+    /// Client connections, as many as the process's descriptors allow.
+    const fn most(&self) -> usize {
+        self.descriptors - self.descriptors / RESERVED
+    }
+
+    /// Idle connections to services that a worker may keep: its share of what clients leave.
+    pub fn idle_share(&self, worker: &Worker) -> usize {
+        let left = self.most().saturating_sub(self.taken.load(Ordering::Relaxed));
+        let most = left.max(self.descriptors / IDLE);
+        most.min(worker.plan.borrow().config.limits.idle_connections) / worker.crew.count().max(1)
     }
 
     /// Whether every place is taken, by somebody who stays.
@@ -53,7 +70,7 @@ impl Places {
         // Those who leave do so when their tasks run. Were they counted, a batch would give way for each of many
         // connections that are accepted in one turn, and those that carry requests with them.
         let staying = self.taken.load(Ordering::Relaxed).saturating_sub(worker.deadlines.leaving());
-        staying >= worker.plan.borrow().config.limits.connections.min(self.most)
+        staying >= worker.plan.borrow().config.limits.connections.min(self.most())
     }
 
     fn by_network(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -103,14 +120,19 @@ impl Places {
         worker.stats.limits.connections.one();
         let room = give_way(worker) > 0;
         if !room {
-            self.wanted.store(1, Ordering::Relaxed);
+            self.ask_others();
         }
         room
     }
 
+    /// Asks other workers to let connections go.
+    pub fn ask_others(&self) {
+        self.wanted.store(1, Ordering::Relaxed);
+    }
+
     /// Gives way when another worker asked for it.
     pub fn help(&self, worker: &Worker) {
-        if self.wanted.load(Ordering::Relaxed) > 0 && give_way(worker) > 0 {
+        if self.wanted.load(Ordering::Relaxed) > 0 && worker.close_oldest_idle() + give_way(worker) > 0 {
             self.wanted.store(0, Ordering::Relaxed);
         }
     }
