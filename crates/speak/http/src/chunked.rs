@@ -13,6 +13,9 @@ const MAX_SIZE_DIGITS: u8 = 16;
 /// Bytes of one trailer line at most, within the limit for all extras.
 const MAX_TRAILER_LINE: usize = 8 << 10;
 
+/// Room for the trailers that most messages have.
+const TRAILER_ROOM: usize = 128;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before the first digit of a size.
@@ -90,6 +93,13 @@ impl ChunkDecoder {
                 }
                 return Ok(Piece { consumed: at + take, data: &rest[..take], done: false });
             }
+            if matches!(self.state, State::TrailerStart | State::Trailer) {
+                let text = self.trailer_text(&input[at..])?;
+                if text > 0 {
+                    at += text;
+                    continue;
+                }
+            }
             at += 1;
             self.state = self.step(byte)?;
             if self.state == State::Done {
@@ -123,11 +133,11 @@ impl ChunkDecoder {
             }
             State::TrailerStart => match byte {
                 b'\r' => Ok(State::EndLf),
-                _ => self.trailer_byte(byte),
+                _ => Err(BadBody::Trailer),
             },
             State::Trailer => match byte {
                 b'\r' => Ok(State::TrailerLf),
-                _ => self.trailer_byte(byte),
+                _ => Err(BadBody::Trailer),
             },
             State::TrailerLf => {
                 let next = expect(byte, b'\n', State::TrailerStart)?;
@@ -164,12 +174,23 @@ impl ChunkDecoder {
         Ok(next)
     }
 
-    fn trailer_byte(&mut self, byte: u8) -> Result<State, BadBody> {
-        if byte == b'\n' || self.line.len() - self.line_start >= MAX_TRAILER_LINE {
-            return Err(if byte == b'\n' { BadBody::Trailer } else { BadBody::ChunkExtras });
+    /// Takes what is there of a trailer line, to the byte that ends it. Returns how much that was.
+    fn trailer_text(&mut self, input: &[u8]) -> Result<usize, BadBody> {
+        let end = input.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let text = &input[..end.unwrap_or(input.len())];
+        if text.is_empty() {
+            return Ok(0);
         }
-        self.line.push(byte);
-        self.extra(State::Trailer)
+        if self.line.len() - self.line_start + text.len() > MAX_TRAILER_LINE {
+            return Err(BadBody::ChunkExtras);
+        }
+        self.extras = self.extras.checked_sub(text.len()).ok_or(BadBody::ChunkExtras)?;
+        if self.line.capacity() == 0 {
+            self.line.reserve(TRAILER_ROOM.max(text.len()));
+        }
+        self.line.extend_from_slice(text);
+        self.state = State::Trailer;
+        Ok(text.len())
     }
 }
 

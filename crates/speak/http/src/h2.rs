@@ -4,7 +4,7 @@
 //! written as such a message and then read by the same strict parser as everybody's, so no rule exists twice.
 //! What HTTP/2 forbids on its own (RFC 9113 §8.2, §8.3) is refused here or by the frame layer before.
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use crate::{BadRequest, BadResponse, Known, RequestFraming, RequestHead, ResponseHead, is_token, status};
@@ -216,7 +216,7 @@ pub fn request(head: &RequestHead<'_>, https: bool) -> Result<Request<()>, BadRe
             known => known.is_hop_by_hop(),
         };
         if !lost {
-            append(fields, field.name, field.value).ok_or(BadRequest::Malformed)?;
+            append(fields, known, field.name, field.value).ok_or(BadRequest::Malformed)?;
         }
     }
     if head.takes_trailers {
@@ -235,10 +235,11 @@ pub fn response(head: &ResponseHead<'_>) -> Result<Response<()>, BadResponse> {
     let fields = response.headers_mut();
     fields.reserve(head.fields().len());
     for field in head.fields() {
-        let lost = Known::of(field.name).is_hop_by_hop()
-            || switched && field.name.eq_ignore_ascii_case("sec-websocket-accept");
+        let known = Known::of(field.name);
+        let lost =
+            known.is_hop_by_hop() || switched && field.name.eq_ignore_ascii_case("sec-websocket-accept");
         if !lost {
-            append(fields, field.name, field.value).ok_or(BadResponse::Malformed)?;
+            append(fields, known, field.name, field.value).ok_or(BadResponse::Malformed)?;
         }
     }
     // gRPC's answers that are trailers alone have no length of their own.
@@ -258,7 +259,7 @@ pub fn trailers(lines: &[u8]) -> Option<HeaderMap> {
         }
         let colon = line.iter().position(|byte| *byte == b':')?;
         let name = std::str::from_utf8(line.get(..colon)?).ok()?;
-        append(&mut fields, name, line.get(colon + 1..)?.trim_ascii())?;
+        append(&mut fields, Known::Other, name, line.get(colon + 1..)?.trim_ascii())?;
     }
     Some(fields)
 }
@@ -270,8 +271,29 @@ pub fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     }
 }
 
-fn append(fields: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
-    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+/// The names that the gateway writes into most heads, ready made: reading any other one costs an allocation, unless
+/// the `http` crate knows it.
+fn name_of(known: Known) -> Option<HeaderName> {
+    const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+    const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    match known {
+        Known::ContentLength => Some(CONTENT_LENGTH),
+        Known::Via => Some(VIA),
+        Known::ForwardedFor => Some(FORWARDED_FOR),
+        Known::ForwardedHost => Some(FORWARDED_HOST),
+        Known::ForwardedPort => Some(FORWARDED_PORT),
+        Known::ForwardedProto => Some(FORWARDED_PROTO),
+        _ => None,
+    }
+}
+
+fn append(fields: &mut HeaderMap, known: Known, name: &str, value: &[u8]) -> Option<()> {
+    let name = match name_of(known) {
+        Some(name) => name,
+        None => HeaderName::from_bytes(name.as_bytes()).ok()?,
+    };
     let value = HeaderValue::from_bytes(value).ok()?;
     fields.try_append(name, value).ok()?;
     Some(())
