@@ -4,7 +4,7 @@
 //! The engine reads and writes through it without asking which one it is. Only what must know asks: `splice`
 //! works between plain sockets alone.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -224,6 +224,26 @@ impl AsyncWrite for Conn {
             Self::H2Out(stream) => stream.poll_send(Some(cx), data),
             Self::H3In(stream) => stream.poll_send(cx, data),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, pieces),
+            stream @ (Self::H2In(_) | Self::H2Out(_) | Self::H3In(_)) => {
+                let first = pieces.iter().find(|piece| !piece.is_empty());
+                Pin::new(stream).poll_write(cx, first.map_or(&[], |piece| piece))
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_) | Self::Tls(_))
     }
 
     #[inline]

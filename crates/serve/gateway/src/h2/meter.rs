@@ -4,7 +4,7 @@
 //! stock of frames that carry nothing, refilled within ten seconds and by every bit of real work.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -133,11 +133,13 @@ pub(super) struct Metered {
     early_at: usize,
     meter: Rc<Meter>,
     clock: Arc<dyn Clock>,
+    /// Whether anything was written yet.
+    wrote: bool,
 }
 
 impl Metered {
     pub fn new(conn: Conn, early: Vec<u8>, meter: Rc<Meter>, clock: Arc<dyn Clock>) -> Self {
-        Self { conn, early, early_at: 0, meter, clock }
+        Self { conn, early, early_at: 0, meter, clock, wrote: false }
     }
 }
 
@@ -171,7 +173,25 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().conn).poll_write(cx, data)
+        let this = self.get_mut();
+        this.wrote = true;
+        Pin::new(&mut this.conn).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().conn).poll_write_vectored(cx, pieces)
+    }
+
+    /// Whether the start of a large DATA frame and the rest of it are written together.
+    ///
+    /// The frame layer asks when it is made, too. Told so then, it would write each DATA frame of 256 bytes and more
+    /// by itself; else it gathers those of less than 1 KiB, of many streams, in its buffer.
+    fn is_write_vectored(&self) -> bool {
+        self.wrote && self.conn.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
