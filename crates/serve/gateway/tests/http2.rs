@@ -159,6 +159,28 @@ async fn a_large_body_goes_both_ways_through_small_windows() {
 }
 
 #[tokio::test]
+async fn a_small_body_leaves_no_faster_than_the_services_window_opens() {
+    let mut builder = h2::server::Builder::new();
+    builder.initial_window_size(10);
+    let service = common::h2::service(builder, |request, mut respond| async move {
+        let mut body = request.into_body();
+        let (mut all, mut most) = (0, 0);
+        while let Some(Ok(piece)) = body.data().await {
+            body.flow_control().release_capacity(piece.len()).unwrap();
+            (all, most) = (all + piece.len(), most.max(piece.len()));
+        }
+        let mut stream = respond.send_response(Response::new(()), false).unwrap();
+        write(&mut stream, format!("{all} in pieces of {most}").into(), true).await.unwrap();
+    });
+    let (_gateway, address) = start(speaks_h2(config(&[service.await]))).await;
+    let mut send = connect(address).await;
+    // Until the service's SETTINGS are there, the window is the usual one. They come before its first answer.
+    assert_eq!(ask(&mut send, get("/"), None).await.unwrap().text(), "0 in pieces of 0");
+    let answer = ask(&mut send, post("/"), Some(&[b'x'; 1000])).await.unwrap();
+    assert_eq!(answer.text(), "1000 in pieces of 10");
+}
+
+#[tokio::test]
 async fn a_head_answer_and_an_error_have_the_right_end() {
     let service = Service::text("hello").await;
     let mut config = config(&[service.address]);

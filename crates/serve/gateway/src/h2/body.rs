@@ -12,6 +12,12 @@ use super::broken;
 /// Room for the size of a chunk and the line ends around it.
 const CHUNK_ROOM: usize = 16;
 
+/// Room for the trailers that most answers of gRPC have.
+const TRAILER_ROOM: usize = 128;
+
+/// Bytes of a request's body that may go to the frame layer before it gave the stream a window.
+const EARLY: usize = 16 << 10;
+
 /// What a stream's DATA looks like to its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -109,8 +115,10 @@ impl Incoming {
         if self.form == Form::Chunked {
             let mut lines = Vec::new();
             if let Some(trailers) = trailers {
+                lines.reserve(TRAILER_ROOM);
                 heads::write_trailers(&mut lines, &trailers);
             }
+            self.tail.reserve_exact(lines.len() + CHUNK_ROOM);
             write_last_chunk(&mut self.tail, &lines);
         }
         Poll::Ready(Ok(()))
@@ -126,13 +134,22 @@ fn some_or(filled: usize, otherwise: io::Result<usize>) -> Poll<io::Result<usize
 pub(super) struct Outgoing {
     pub stream: SendStream<Bytes>,
     body: Body,
+    /// Bytes that may still be sent without a window.
+    early: usize,
     pub ended: bool,
 }
 
 impl Outgoing {
     pub fn new(stream: SendStream<Bytes>, mut body: Body) -> Self {
         body.keep_trailers();
-        Self { stream, body, ended: false }
+        Self { stream, body, early: 0, ended: false }
+    }
+
+    /// The body of a request whose head was just handed to the frame layer. That gives the stream no window before
+    /// the head has left, so what is there of a small body would leave after it, by itself and after one more turn of two
+    /// tasks. Instead it waits in the frame layer, which still sends no more than the peer's window takes.
+    pub fn behind_head(stream: SendStream<Bytes>, body: Body) -> Self {
+        Self { early: EARLY, ..Self::new(stream, body) }
     }
 
     /// Sends what the peer's window takes of `data`. Returns how many bytes were used. With a context it waits
@@ -157,6 +174,7 @@ impl Outgoing {
         if used == 0 {
             return Poll::Pending;
         }
+        self.early = self.early.saturating_sub(batch.len());
         let trailers = if self.ended { heads::trailers(self.body.trailers()) } else { None };
         let trailers = trailers.filter(|trailers| !trailers.is_empty());
         let last = self.ended && trailers.is_none();
@@ -169,9 +187,9 @@ impl Outgoing {
         Poll::Ready(Ok(used))
     }
 
-    /// How much the peer's window takes now.
+    /// How much may be sent now.
     fn room(&mut self, cx: Option<&mut Context<'_>>, wanted: usize) -> io::Result<usize> {
-        poll_room(&mut self.stream, cx, wanted)
+        if self.early > 0 { Ok(self.early) } else { poll_room(&mut self.stream, cx, wanted) }
     }
 }
 

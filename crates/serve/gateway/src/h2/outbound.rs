@@ -20,6 +20,9 @@ use super::websocket::accept;
 const REQUEST_LIMITS: HeadLimits =
     HeadLimits { head_bytes: 2 << 20, fields: MAX_FIELDS, target_bytes: 2 << 20 };
 
+/// Room for the head of most answers.
+const HEAD_ROOM: usize = 512;
+
 /// A stream to a service.
 #[derive(Debug)]
 pub(crate) struct Outbound {
@@ -137,7 +140,7 @@ impl Outbound {
             Sending::Ended
         } else {
             let body = Body::of_request(head.framing, REQUEST_LIMITS.head_bytes);
-            Sending::Body(Outgoing::new(stream, body))
+            Sending::Body(Outgoing::behind_head(stream, body))
         };
         Poll::Ready(Ok(head.len))
     }
@@ -193,7 +196,7 @@ impl Outbound {
     }
 
     fn interim(&self, response: &Response<()>) -> io::Result<Vec<u8>> {
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(HEAD_ROOM);
         heads::write_response(&mut head, response, false, self.to_head).map_err(io::Error::other)?;
         Ok(head)
     }
@@ -201,7 +204,7 @@ impl Outbound {
     fn head(&self, response: Response<h2::RecvStream>) -> io::Result<(Vec<u8>, Incoming)> {
         let (parts, stream) = response.into_parts();
         let response = Response::from_parts(parts, ());
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(HEAD_ROOM);
         let ended = stream.is_end_stream();
         let form = match &self.switch {
             Some((protocol, accept)) if response.status().is_success() => {

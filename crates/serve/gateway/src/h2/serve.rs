@@ -246,19 +246,18 @@ impl Serving {
             may_open_http2: false,
             served: false,
         };
-        spawn_local(answer(client, written, worker));
+        // Boxed: a task's room is copied several times as it starts and ends, and this one is large.
+        match written {
+            Ok(()) => drop(spawn_local(Box::pin(way::serve(client, worker)))),
+            Err(refusal) => drop(spawn_local(Box::pin(refuse(client, refusal, worker)))),
+        }
     }
 }
 
-async fn answer(mut client: Client, request: Result<(), BadRequest>, worker: Rc<Worker>) {
-    match request {
-        Ok(()) => way::serve(client, worker).await,
-        Err(refusal) => {
-            way::refuse(&mut client, refusal.into(), &worker);
-            let idle = worker.plan.borrow().config.limits.keep_alive;
-            client.flush(&worker, idle).await;
-        }
-    }
+async fn refuse(mut client: Client, refusal: BadRequest, worker: Rc<Worker>) {
+    way::refuse(&mut client, refusal.into(), &worker);
+    let idle = worker.plan.borrow().config.limits.keep_alive;
+    client.flush(&worker, idle).await;
 }
 
 #[cfg(test)]
