@@ -122,10 +122,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     for task in tasks {
         task.await.map_err(|error| Error::Missed(error.to_string()))?;
     }
-    let generations = changed?;
     let after = returned(&child, places.admin, before, &clock).await;
     let (panics, lines) = watch::panics(&folder.join("output"))?;
-    let found = Found { before, after, samples, panics, lines, generations, seconds: options.seconds };
+    let found = Found { before, after, samples, panics, lines, changed, seconds: options.seconds };
     if let Some(path) = &options.svg {
         std::fs::write(path, picture::memory(&found.samples))?;
     }

@@ -89,7 +89,8 @@ pub struct Found {
     pub panics: Vec<String>,
     /// Of the log.
     pub lines: usize,
-    pub generations: u32,
+    /// Configurations applied, or why one was not.
+    pub changed: Result<u32, Error>,
     pub seconds: f64,
 }
 
@@ -124,7 +125,7 @@ pub fn print(found: &Found, tally: &Tally, seen: &Seen, met: &Met) {
          {} panics counted, {} lines of {} in the log tell of one; the strict service took {} requests and could not \
          read {}",
         found.seconds,
-        found.generations,
+        found.changed.as_ref().copied().unwrap_or_default(),
         seen.requests.get(),
         seen.messages.get(),
         seen.failures.borrow().len(),
@@ -144,6 +145,9 @@ pub fn verdict(found: &Found, seen: &Seen, met: &Met) -> Result<(), Error> {
             wrong.push(what);
         }
     };
+    if let Err(error) = &found.changed {
+        must(false, error.to_string());
+    }
     let failures = seen.failures.borrow();
     must(
         failures.is_empty(),

@@ -45,7 +45,8 @@ impl Places {
             proxied: free_address()?,
             tcp: free_address()?,
             sni: free_address()?,
-            extra: free_address()?,
+            // No connection begins at this address, so that none has the port while nothing listens.
+            extra: std::net::TcpListener::bind("127.0.1.1:0")?.local_addr()?,
             admin: free_address()?,
             registry: free_address()?,
             config: free_address()?,
