@@ -41,6 +41,11 @@ impl Attempt {
         self.key
     }
 
+    /// Whether its endpoint was ejected when it was sent: it is a trial, or there was no other endpoint.
+    pub fn is_doubtful(&self) -> bool {
+        self.under != 0
+    }
+
     /// When it was sent.
     pub fn sent_at(&self) -> Instant {
         self.sent_at

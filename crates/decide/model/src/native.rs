@@ -39,6 +39,7 @@ pub fn gateway_in_full(config: &GatewayConfig) -> raw::File {
             routes: config.routes.iter().map(route).collect(),
             tcp_routes: layer4::tcp(config),
             tls_routes: layer4::tls(config),
+            udp_routes: layer4::udp(config),
             import: None,
             access_log: config.access_log.as_ref().map(access_log),
             limits: Some(limits(&config.limits)),
@@ -148,6 +149,7 @@ fn limits(limits: &route::Limits) -> raw::Limits {
         handshake_timeout: Some(duration(limits.handshake_timeout)),
         tunnel_idle: Some(duration(limits.tunnel_idle)),
         tunnel_drain: Some(duration(limits.tunnel_drain)),
+        udp_sessions: u32::try_from(limits.udp_sessions).ok(),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct GatewayConfig {
     pub listeners: BTreeMap<String, Listener>,
     /// What it does with a request. Order has no meaning: the most specific match wins.
     pub routes: Vec<Route>,
-    /// Where connections go that are passed on unread.
+    /// Where connections and datagrams go that are passed on unread.
     pub layer4: Vec<Layer4Route>,
     /// Where requests go, by name as routes use it.
     pub services: BTreeMap<ServiceName, Service>,
@@ -476,6 +476,8 @@ pub struct Limits {
     pub tunnel_idle: Duration,
     /// For tunnels whose listener or route is gone.
     pub tunnel_drain: Duration,
+    /// UDP sessions, per worker. Beyond it those that were quiet for the longest time give way.
+    pub udp_sessions: usize,
 }
 
 impl Default for Limits {
@@ -510,6 +512,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             tunnel_idle: Duration::from_secs(3600),
             tunnel_drain: Duration::from_secs(600),
+            udp_sessions: 10_000,
         }
     }
 }

@@ -280,6 +280,7 @@ fn of_limits(limits: &Limits) -> Fields {
         ("handshake-timeout", show_duration(limits.handshake_timeout)),
         ("tunnel-idle", show_duration(limits.tunnel_idle)),
         ("tunnel-drain", show_duration(limits.tunnel_drain)),
+        ("udp-sessions", limits.udp_sessions.to_string()),
     ]
 }
 

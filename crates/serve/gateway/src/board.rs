@@ -8,6 +8,7 @@ use haechi_core::{RouteName, ServiceName};
 
 use crate::layer4::Layer4Stats;
 use crate::stats::{RouteStats, ServiceStats, WorkerStats};
+use crate::udp::UdpStats;
 
 /// The counters of one worker.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ struct Inner {
     routes: BTreeMap<RouteName, Arc<RouteStats>>,
     services: BTreeMap<ServiceName, Arc<ServiceStats>>,
     layer4: BTreeMap<RouteName, Arc<Layer4Stats>>,
+    udp: BTreeMap<RouteName, Arc<UdpStats>>,
 }
 
 impl Board {
@@ -44,17 +46,23 @@ impl Board {
         self.lock().layer4.entry(name.clone()).or_default().clone()
     }
 
+    /// The counters of a route of UDP.
+    pub fn udp(&self, name: &RouteName) -> Arc<UdpStats> {
+        self.lock().udp.entry(name.clone()).or_default().clone()
+    }
+
     /// Forgets routes and services that are no longer configured.
     pub fn keep(
         &self,
         route: impl Fn(&RouteName) -> bool,
         service: impl Fn(&ServiceName) -> bool,
-        layer4: impl Fn(&RouteName) -> bool,
+        layer4: impl Fn(&RouteName, bool) -> bool,
     ) {
         let mut inner = self.lock();
         inner.routes.retain(|name, _| route(name));
         inner.services.retain(|name, _| service(name));
-        inner.layer4.retain(|name, _| layer4(name));
+        inner.layer4.retain(|name, _| layer4(name, false));
+        inner.udp.retain(|name, _| layer4(name, true));
     }
 
     /// All routes' counters.
@@ -65,6 +73,11 @@ impl Board {
     /// All counters of routes of layer 4.
     pub fn layer4_routes(&self) -> BTreeMap<RouteName, Arc<Layer4Stats>> {
         self.lock().layer4.clone()
+    }
+
+    /// All counters of routes of UDP.
+    pub fn udp_routes(&self) -> BTreeMap<RouteName, Arc<UdpStats>> {
+        self.lock().udp.clone()
     }
 
     /// All services' counters.

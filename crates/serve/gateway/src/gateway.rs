@@ -24,6 +24,7 @@ use crate::plan::Applied;
 use crate::resolving::Resolving;
 use crate::status::{AcmeStatus, Status};
 use crate::tls::{self, Live};
+use crate::udp;
 use crate::worker::{Command, Crew, Places, Setup, run};
 
 /// How the gateway is started.
@@ -262,7 +263,7 @@ impl Gateway {
     /// Accepts from the listeners that were held back since [`Gateway::take_over`]. Returns when every worker does,
     /// with the directory that was published last.
     pub async fn accept(&self) -> Result<(), ApplyError> {
-        let held = self.listeners.lock().await.release()?;
+        let held = self.listeners.lock().await.release(self.workers.len())?;
         let mut waiting = Vec::with_capacity(self.workers.len());
         for (worker, open) in self.workers.iter().zip(held) {
             let (done, ack) = oneshot::channel();
@@ -326,6 +327,10 @@ impl Gateway {
                 .map(|(name, sum)| (name, sum.into()))
                 .collect(),
             layer4: layer4::metrics::sums(self.boards())
+                .into_iter()
+                .map(|(name, sum)| (name, sum.into()))
+                .collect(),
+            udp: udp::metrics::sums(self.boards())
                 .into_iter()
                 .map(|(name, sum)| (name, sum.into()))
                 .collect(),

@@ -45,6 +45,7 @@ mod stream;
 mod tls;
 mod tls_stats;
 mod tunnel;
+mod udp;
 mod upstream;
 mod way;
 mod witness;
@@ -53,5 +54,6 @@ mod worker;
 pub use gateway::{ApplyError, Drained, Gateway, Options, StartError};
 pub use listeners::Listening;
 pub use status::{
-    AcmeStatus, CertificateStatus, EndpointStatus, Layer4Status, RouteStatus, ServiceStatus, Status,
+    AcmeStatus, CertificateStatus, EndpointStatus, FlowStatus, Layer4Status, RouteStatus, ServiceStatus,
+    Status, UdpStatus,
 };

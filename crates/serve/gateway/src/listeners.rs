@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use haechi_core::Address;
-use haechi_net::listen::{self, ListenError, Socket, SocketFile};
+use haechi_net::listen::{self, ListenError, Socket, SocketFile, Transport};
 use haechi_route::GatewayConfig;
 use haechi_route::config::Listener;
 
@@ -20,7 +20,7 @@ pub struct Listening {
     pub name: String,
     /// Where it was configured to listen. The port may be 0; the sockets know the real one.
     pub listen: Address,
-    /// Each has a queue of its own and must be accepted from by somebody while it is open anywhere.
+    /// Each has a queue of its own and must be accepted or received from by somebody while it is open anywhere.
     pub sockets: Vec<Socket>,
 }
 
@@ -50,6 +50,7 @@ pub(crate) struct Listeners {
 #[derive(Debug)]
 struct Open {
     listen: Address,
+    transport: Transport,
     /// One for each worker. A Unix socket is one alone: who accepts from it hands connections over.
     sockets: Vec<Socket>,
     /// Of a Unix socket, and who may connect. Nothing when somebody removed it.
@@ -82,7 +83,8 @@ impl Listeners {
     pub fn change(&mut self, config: &GatewayConfig, workers: usize) -> Result<Change, ApplyError> {
         // Only another address needs another socket; the rest is read with each connection.
         let stays = |name: &String, open: &Open| {
-            config.listeners.get(name).is_some_and(|new| new.listen == open.listen)
+            let new = config.listeners.get(name);
+            new.is_some_and(|new| new.listen == open.listen && transport(new) == open.transport)
         };
         let going = self.open.iter().filter(|(name, open)| !stays(name, open)).map(|(name, _)| name.clone());
         let mut close: Vec<String> = going.collect();
@@ -94,7 +96,8 @@ impl Listeners {
                 continue;
             }
             let has_it = |old: &String| {
-                self.open.get(old).is_some_and(|open| is_bound(&open.sockets, &listener.listen))
+                let open = self.open.get(old).filter(|open| open.transport == transport(listener));
+                open.is_some_and(|open| is_bound(&open.sockets, &listener.listen))
             };
             if let Some(index) = close.iter().position(has_it) {
                 renamed.push((close.remove(index), name.clone()));
@@ -113,7 +116,10 @@ impl Listeners {
                 }
                 let socket = socket.try_clone().map_err(failed)?;
                 // There may be more sockets than workers: a worker of the process before had each.
-                let accepts = Accepts::Connections(socket);
+                let accepts = match new.transport {
+                    Transport::Tcp => Accepts::Connections(socket),
+                    Transport::Udp => Accepts::Datagrams(socket),
+                };
                 open[index % workers].push(NewListener { name: name.clone(), accepts });
             }
         }
@@ -164,18 +170,25 @@ impl Listeners {
 
     /// A listener, with the sockets that were inherited, or with new ones.
     fn open(&mut self, name: &str, listener: &Listener, workers: usize) -> Result<Open, ListenError> {
-        let (wanted, mode) = (&listener.listen, listener.mode);
+        let (wanted, mode, transport) = (&listener.listen, listener.mode, transport(listener));
         let inherited = self.inherited.iter().position(|known| {
-            (known.name == name && known.listen == *wanted) || is_bound(&known.sockets, wanted)
+            is_of(&known.sockets, transport)
+                && ((known.name == name && known.listen == *wanted) || is_bound(&known.sockets, wanted))
         });
-        let open = |sockets, file, inherited| Open { listen: wanted.clone(), sockets, file, mode, inherited };
+        let open = |sockets, file, inherited| Open {
+            listen: wanted.clone(),
+            transport,
+            sockets,
+            file,
+            mode,
+            inherited,
+        };
         let Some(inherited) = inherited else {
             return match wanted {
-                Address::Tcp(address) => {
-                    let chosen_for_both = listener.http3.is_some() && address.port() == 0;
-                    let new = if chosen_for_both { with_udp } else { listen::shared };
-                    Ok(open(new(*address, workers)?, None, false))
+                Address::Tcp(address) if listener.http3.is_some() && address.port() == 0 => {
+                    Ok(open(with_quic(*address, workers)?, None, false))
                 }
+                Address::Tcp(address) => Ok(open(listen::shared(*address, transport, workers)?, None, false)),
                 Address::Unix(path) => {
                     let (socket, file) = listen::unix(path, mode)?;
                     Ok(open(vec![socket], Some(file), false))
@@ -183,18 +196,27 @@ impl Listeners {
             };
         };
         let mut sockets = self.inherited.swap_remove(inherited).sockets;
+        if transport == Transport::Udp {
+            // A new one would get its share of the datagrams at once, while the process before still serves; see
+            // `add_missing`.
+            return Ok(open(sockets, None, true));
+        }
         let missing = workers.saturating_sub(sockets.len());
         if let Some(Ok(bound)) = sockets.first().map(Socket::local_addr) {
-            sockets.extend(listen::beside(bound, missing)?);
+            sockets.extend(listen::beside(bound, transport, missing)?);
         }
         let file = wanted.path().and_then(|path| SocketFile::at(path).ok());
         // The process before may have had it with other permissions.
         Ok(Open { mode: UNKNOWN_MODE, ..open(sockets, file, true) })
     }
 
-    /// What was held back: every socket listens from now on.
-    pub fn release(&mut self) -> Result<ForWorkers, ApplyError> {
-        for (name, open) in &self.open {
+    /// What was held back, for so many workers: every socket listens from now on.
+    pub fn release(&mut self, workers: usize) -> Result<ForWorkers, ApplyError> {
+        let mut held = self.held.take().unwrap_or_default();
+        held.resize_with(workers, Vec::new);
+        for (name, open) in &mut self.open {
+            let wrong = |source| ApplyError::Listen { name: name.clone(), source };
+            open.add_missing(name, &mut held).map_err(wrong)?;
             for socket in &open.sockets {
                 socket.listen().map_err(|source| ApplyError::Listen {
                     name: name.clone(),
@@ -207,7 +229,7 @@ impl Listeners {
             let file = unwanted.listen.path().and_then(|path| SocketFile::at(path).ok());
             file.iter().for_each(remove);
         }
-        Ok(self.held.take().unwrap_or_default())
+        Ok(held)
     }
 
     /// Every listener with its sockets, for another process.
@@ -259,18 +281,43 @@ impl Open {
     fn remove_file(&mut self) {
         self.file.take().iter().for_each(remove);
     }
+
+    /// Gives each worker a socket that has none yet: the process before this one had fewer workers. The kernel spreads
+    /// clients anew then, and most meet another worker than before.
+    fn add_missing(&mut self, name: &str, held: &mut ForWorkers) -> Result<(), ListenError> {
+        let Some(address) = self.bound().filter(|_| self.transport == Transport::Udp) else { return Ok(()) };
+        for worker in held.iter_mut().skip(self.sockets.len()) {
+            let mut new = listen::beside(address, Transport::Udp, 1)?;
+            for socket in &new {
+                let failed = |source| ListenError { address: address.to_string(), source };
+                let accepts = Accepts::Datagrams(socket.try_clone().map_err(failed)?);
+                worker.push(NewListener { name: name.to_owned(), accepts });
+            }
+            self.sockets.append(&mut new);
+        }
+        Ok(())
+    }
 }
 
-/// New sockets whose port, which the system chooses, is free for UDP too.
-fn with_udp(address: SocketAddr, workers: usize) -> Result<Vec<Socket>, ListenError> {
+fn transport(listener: &Listener) -> Transport {
+    if listener.protocol.is_udp() { Transport::Udp } else { Transport::Tcp }
+}
+
+fn is_of(sockets: &[Socket], transport: Transport) -> bool {
+    sockets.first().is_some_and(|socket| socket.transport().is_ok_and(|of| of == transport))
+}
+
+/// New sockets whose port, which the system chooses, is free for QUIC too.
+fn with_quic(address: SocketAddr, workers: usize) -> Result<Vec<Socket>, ListenError> {
     const TRIES: usize = 16;
-    let mut sockets = listen::shared(address, workers)?;
+    let new = || listen::shared(address, Transport::Tcp, workers);
+    let mut sockets = new()?;
     for _ in 1..TRIES {
         let bound = sockets.first().and_then(|socket| socket.local_addr().ok());
-        if bound.is_none_or(|bound| listen::udp(bound).is_ok()) {
+        if bound.is_none_or(|bound| listen::quic(bound).is_ok()) {
             break;
         }
-        sockets = listen::shared(address, workers)?;
+        sockets = new()?;
     }
     Ok(sockets)
 }

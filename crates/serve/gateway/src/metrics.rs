@@ -10,6 +10,7 @@ use crate::board::Board;
 use crate::layer4;
 use crate::stats::{BOUNDS_US, Counter, HistogramSum, Http3Stats, RouteStats, ServiceStats, WorkerStats};
 use crate::status::{AcmeStatus, CertificateStatus};
+use crate::udp;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -107,6 +108,7 @@ pub(crate) fn render(boards: &[&Board], generation: u64, certificates: &[Certifi
     render_tls(&mut out, boards, certificates);
     layer4::metrics::render(&mut out, boards);
     render_http3(&mut out, boards);
+    udp::metrics::render(&mut out, boards);
     out
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use haechi_core::{Generation, Instant, RouteName, ServiceName};
 use haechi_http::HeadLimits;
+use haechi_route::config::Layer4Route;
 use haechi_route::{GatewayConfig, Refused, RequestView, RouteTable};
 
 use crate::board::Board;
@@ -59,10 +60,12 @@ impl Applied {
             (old.routes[index] == *route).then_some(index)
         });
         let unchanged = unchanged.collect();
-        let without_layer4 = |name: &RouteName| config.layer4.iter().all(|route| route.name != *name);
+        let without_layer4 = |old: &Layer4Route| {
+            config.layer4.iter().all(|route| route.name != old.name || route.kind != old.kind)
+        };
         let fewer = !known.is_empty()
             || old.services.keys().any(|name| !config.services.contains_key(name))
-            || old.layer4.iter().any(|route| without_layer4(&route.name));
+            || old.layer4.iter().any(without_layer4);
         Self { generation, config, table, refused, log, tls, after: before.generation, unchanged, fewer }
     }
 
@@ -129,7 +132,7 @@ impl Plan {
             })
             .collect();
         let before = before.map(|plan| &plan.layer4);
-        let layer4 = layer4::Routes::new(config, &services, before, |name| board.layer4(name));
+        let layer4 = layer4::Routes::new(config, &services, before, board);
         let limits = &config.limits;
         let head_limits = HeadLimits {
             head_bytes: limits.head_bytes,

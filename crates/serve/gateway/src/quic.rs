@@ -64,7 +64,7 @@ impl Quic {
             }
             let is_ours =
                 || self.open.values().any(|known| known == address) || self.before.contains(address);
-            let socket = match listen::udp(*address) {
+            let socket = match listen::quic(*address) {
                 Ok(socket) => Some(socket),
                 Err(error) if error.source.kind() == ErrorKind::AddrInUse && is_ours() => None,
                 Err(source) => return Err(ApplyError::Listen { name: (*name).clone(), source }),

@@ -1,6 +1,7 @@
 //! A service as one worker runs it: its endpoints, who is picked, and what failures lead to.
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,9 +34,12 @@ pub(crate) struct Service {
 }
 
 /// A picked endpoint; in flight until it is dropped.
+pub(crate) type Picked<'s> = PickedOf<&'s Service>;
+
+/// The same, for what holds its service itself.
 #[derive(Debug)]
-pub(crate) struct Picked<'s> {
-    service: &'s Service,
+pub(crate) struct PickedOf<S: Deref<Target = Service>> {
+    service: S,
     pub endpoint: Rc<Endpoint>,
     pub key: EndpointKey,
     /// Taken out once the picker knows how it ended.
@@ -132,13 +136,35 @@ impl Service {
         tried: &[EndpointKey],
         repeatable: bool,
     ) -> Option<Picked<'_>> {
-        let mut picker = self.picker.borrow_mut();
+        Self::pick_for(self, now, rng, tried, repeatable)
+    }
+
+    /// As [`Service::pick`], for what outlives a borrow of the service and can be begun again elsewhere.
+    pub fn pick_held(
+        self: &Rc<Self>,
+        now: Instant,
+        rng: &mut Rng,
+        tried: &[EndpointKey],
+    ) -> Option<PickedOf<Rc<Self>>> {
+        Self::pick_for(self.clone(), now, rng, tried, true)
+    }
+
+    #[inline]
+    fn pick_for<S: Deref<Target = Self>>(
+        service: S,
+        now: Instant,
+        rng: &mut Rng,
+        tried: &[EndpointKey],
+        repeatable: bool,
+    ) -> Option<PickedOf<S>> {
+        let mut picker = service.picker.borrow_mut();
         let picked =
             if repeatable { picker.pick(now, rng, tried) } else { picker.pick_known(now, rng, tried) }?;
-        let endpoint = self.endpoint(&picked.address)?;
+        let endpoint = service.endpoint(&picked.address)?;
         let attempt = Some(picker.sent(picked.key, now));
-        self.stats.in_flight.one();
-        Some(Picked { service: self, endpoint, key: picked.key, attempt })
+        drop(picker);
+        service.stats.in_flight.one();
+        Some(PickedOf { service, endpoint, key: picked.key, attempt })
     }
 
     fn endpoint(&self, address: &Address) -> Option<Rc<Endpoint>> {
@@ -236,10 +262,15 @@ impl Service {
     }
 }
 
-impl Picked<'_> {
+impl<S: Deref<Target = Service>> PickedOf<S> {
+    /// Whether the endpoint was ejected when it was picked.
+    pub fn is_doubtful(&self) -> bool {
+        self.attempt.as_ref().is_some_and(Attempt::is_doubtful)
+    }
+
     /// The head of an answer came.
     pub fn answered(&mut self, now: Instant, status: u16) {
-        let service = self.service;
+        let service = &*self.service;
         count_class(&service.stats.answers, status);
         // A service that answers with errors earns no retries.
         if status < 500 {
@@ -253,7 +284,7 @@ impl Picked<'_> {
 
     /// A connection was made, which is all that is ever known of a service that is not understood.
     pub fn connected(&mut self, now: Instant) {
-        let service = self.service;
+        let service = &*self.service;
         service.budget.borrow_mut().succeeded(now);
         if let Some(attempt) = &mut self.attempt {
             let change = service.picker.borrow_mut().answered(attempt, now);
@@ -280,7 +311,7 @@ impl Picked<'_> {
     }
 }
 
-impl Drop for Picked<'_> {
+impl<S: Deref<Target = Service>> Drop for PickedOf<S> {
     fn drop(&mut self) {
         self.service.stats.in_flight.less_one();
         if let Some(attempt) = self.attempt.take() {

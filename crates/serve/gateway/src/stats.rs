@@ -221,6 +221,8 @@ limits! {
     tunnel_idle,
     /// Tunnels that were open `limits.tunnel-drain` after their listener or route was removed.
     tunnel_drain,
+    /// Sessions of UDP for which others had to give way because of `limits.udp-sessions`, or that there was no place for.
+    udp_sessions,
 }
 
 /// Connections by their header of the PROXY protocol, on listeners that expect one.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::layer4;
 use crate::metrics::{RouteSum, ServiceSum};
 use crate::stats::BOUNDS_US;
+use crate::udp;
 
 /// The gateway's state.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -24,6 +25,8 @@ pub struct Status {
     pub routes: BTreeMap<RouteName, RouteStatus>,
     /// Every route for TCP or TLS.
     pub layer4: BTreeMap<RouteName, Layer4Status>,
+    /// Every route for UDP.
+    pub udp: BTreeMap<RouteName, UdpStatus>,
     /// Routes of the configuration that can't be had, and why.
     pub refused: Vec<String>,
     /// Certificates that are served.
@@ -149,6 +152,43 @@ impl From<layer4::Sum> for Layer4Status {
     fn from(sum: layer4::Sum) -> Self {
         let ended = layer4::ENDS.into_iter().zip(sum.ended).collect();
         Self { open: sum.open, ended, to_service: sum.to_service, to_client: sum.to_client }
+    }
+}
+
+/// Counts of a route for UDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UdpStatus {
+    /// Sessions now.
+    pub sessions: u64,
+    /// Those that ended, by how.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// What clients sent.
+    pub to_service: FlowStatus,
+    /// What the service sent.
+    pub to_client: FlowStatus,
+    /// Datagrams that were not passed on, by why.
+    pub dropped: BTreeMap<&'static str, u64>,
+}
+
+/// Datagrams that were passed on one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FlowStatus {
+    /// How many.
+    pub datagrams: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+impl From<udp::Sum> for UdpStatus {
+    fn from(sum: udp::Sum) -> Self {
+        let flow = |(datagrams, bytes)| FlowStatus { datagrams, bytes };
+        Self {
+            sessions: sum.sessions,
+            ended: udp::ENDS.into_iter().zip(sum.ended).collect(),
+            to_service: flow(sum.to_service),
+            to_client: flow(sum.to_client),
+            dropped: udp::DROPS.into_iter().zip(sum.dropped).collect(),
+        }
     }
 }
 

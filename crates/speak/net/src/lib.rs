@@ -1,5 +1,7 @@
-//! Listeners and their handover to another process, the PROXY protocol, DNS, and telling the service manager.
+//! Listeners and their handover to another process, datagrams, the PROXY protocol, DNS, and telling the service
+//! manager.
 
+pub mod datagram;
 pub mod dns;
 pub mod handover;
 pub mod listen;

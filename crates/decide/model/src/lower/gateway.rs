@@ -238,6 +238,7 @@ impl Lower<'_> {
                 default.tunnel_drain,
                 at.key("tunnel-drain"),
             ),
+            udp_sessions: raw.udp_sessions.map_or(default.udp_sessions, |n| n as usize),
         };
         const HEADS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 20;
         if !HEADS.contains(&limits.head_bytes) {

@@ -1,11 +1,12 @@
-//! `gateway.tcp-routes` and `tls-routes`.
+//! `gateway.tcp-routes`, `tls-routes` and `udp-routes`.
 
 use std::collections::BTreeMap;
 
-use haechi_core::RouteName;
-use haechi_route::config::{HostPattern, Layer4, Layer4Route, Listener, ListenerProtocol};
+use haechi_core::{RouteName, ServiceName};
+use haechi_route::config::{Endpoints, HostPattern, Layer4, Layer4Route, Listener, ListenerProtocol};
 
 use super::route::{Services, host_pattern};
+use super::service::listens_at;
 use super::{At, Lower};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::raw;
@@ -17,7 +18,7 @@ struct Common<'r, 't> {
     listener: &'r str,
     service: &'r str,
     hosts: &'r [raw::HostPattern],
-    timeouts: Option<&'r raw::Layer4Timeouts>,
+    timeouts: raw::Layer4Timeouts,
     attempts: Option<u8>,
     at: At<'t>,
 }
@@ -70,7 +71,10 @@ impl Lower<'_> {
                 diagnostic.help("name a service without `tls`; a tls-route passes the client's TLS on"),
             );
         }
-        let timeouts = common.timeouts.cloned().unwrap_or_default();
+        if common.kind == Layer4::Udp {
+            self.udp_service(&route.service, listeners, services, at.key("service"));
+        }
+        let timeouts = &common.timeouts;
         let here = at.key("timeouts");
         route.connect_timeout =
             self.positive(timeouts.connect.as_ref(), route.connect_timeout, here.key("connect"));
@@ -89,6 +93,36 @@ impl Lower<'_> {
             }
         }
         Some(route)
+    }
+
+    /// What a service can't be that gets datagrams.
+    fn udp_service(&mut self, name: &ServiceName, listeners: &Listeners, services: &Services, at: At<'_>) {
+        let Some(service) = services.get(name) else { return };
+        if service.proxy_protocol.is_some() {
+            let message = format!("service `{name}` is told who asks in front of a connection; UDP has none");
+            let diagnostic = Diagnostic::error("contradiction", at.span(), message);
+            self.report(diagnostic.help("name a service without `proxy-protocol`"));
+        }
+        let Endpoints::Static(endpoints) = &service.endpoints else { return };
+        if let Some(unix) = endpoints.iter().find(|endpoint| endpoint.address.path().is_some()) {
+            let message =
+                format!("service `{name}` has {}, and datagrams are sent to ports alone", unix.address);
+            let diagnostic = Diagnostic::error("contradiction", at.span(), message);
+            self.report(diagnostic.help("name a service whose endpoints have an address and a port"));
+        }
+        let own = endpoints.iter().find_map(|endpoint| {
+            let is_own = |(_, listener): &(&String, &Listener)| {
+                listener.protocol.is_udp() && listens_at(listener, &endpoint.address)
+            };
+            listeners.iter().find(is_own).map(|(listener, _)| (&endpoint.address, listener))
+        });
+        if let Some((address, listener)) = own {
+            let message = format!(
+                "{address} of service `{name}` is listener `{listener}` itself: datagrams would go round in circles"
+            );
+            let diagnostic = Diagnostic::error("loop", at.span(), message);
+            self.report(diagnostic.help("write the address of the service behind the gateway"));
+        }
     }
 
     fn listener_named(&mut self, common: &Common<'_, '_>, listeners: &Listeners) -> Option<String> {
@@ -144,7 +178,7 @@ impl Lower<'_> {
     /// A route must be the only one of its name, and the only one for what it takes.
     fn alone(&mut self, route: &Layer4Route, others: &[(Layer4Route, At<'_>)], at: At<'_>) {
         if let Some((_, first)) = others.iter().find(|(other, _)| other.name == route.name) {
-            let message = format!("two routes for TCP or TLS are called `{}`", route.name);
+            let message = format!("two routes for TCP, TLS or UDP are called `{}`", route.name);
             let diagnostic = Diagnostic::error("duplicate-name", at.key("name").span(), message)
                 .note(first.key("name").span(), "first here");
             return self.report(diagnostic.help("give each route its own name"));
@@ -168,7 +202,7 @@ impl Lower<'_> {
                 .note(first.key("listener").span(), "the other route of this listener");
             let help = match route.kind {
                 Layer4::Tls => "keep one of them; a name may stand in one route",
-                Layer4::Tcp => "keep one of them, or give one its own listener",
+                Layer4::Tcp | Layer4::Udp => "keep one of them, or give one its own listener",
             };
             return self.report(diagnostic.help(help));
         }
@@ -202,6 +236,7 @@ const fn kind_of(kind: Layer4) -> &'static str {
     match kind {
         Layer4::Tcp => "tcp-route",
         Layer4::Tls => "tls-route",
+        Layer4::Udp => "udp-route",
     }
 }
 
@@ -215,7 +250,7 @@ fn all<'r, 't>(raw: &'r raw::Gateway, at: At<'t>) -> Vec<Common<'r, 't>> {
             listener: &route.listener,
             service: &route.service,
             hosts: &[],
-            timeouts: route.timeouts.as_ref(),
+            timeouts: route.timeouts.clone().unwrap_or_default(),
             attempts: route.attempts,
             at: at.key("tcp-routes").item(i),
         });
@@ -227,9 +262,22 @@ fn all<'r, 't>(raw: &'r raw::Gateway, at: At<'t>) -> Vec<Common<'r, 't>> {
             listener: &route.listener,
             service: &route.service,
             hosts: &route.hosts,
-            timeouts: route.timeouts.as_ref(),
+            timeouts: route.timeouts.clone().unwrap_or_default(),
             attempts: route.attempts,
             at: at.key("tls-routes").item(i),
+        });
+    }
+    for (i, route) in raw.udp_routes.iter().enumerate() {
+        let idle = route.timeouts.as_ref().and_then(|timeouts| timeouts.idle.clone());
+        all.push(Common {
+            kind: Layer4::Udp,
+            name: &route.name,
+            listener: &route.listener,
+            service: &route.service,
+            hosts: &[],
+            timeouts: raw::Layer4Timeouts { connect: None, idle },
+            attempts: None,
+            at: at.key("udp-routes").item(i),
         });
     }
     all

@@ -115,6 +115,12 @@ impl Lower<'_> {
                 "remove `http3`, or listen at an address and a port",
             ),
             (
+                raw.protocol == Some(raw::ListenerProtocol::Udp),
+                at.key("protocol"),
+                "datagrams come in at ports, and not at a Unix socket",
+                "listen at an address and a port",
+            ),
+            (
                 from,
                 at.key("proxy-protocol").key("from"),
                 "whoever connects to a Unix socket has no address",
@@ -139,18 +145,25 @@ impl Lower<'_> {
 
     /// What is passed on unread is no HTTP, and its TLS is the service's.
     fn http_alone(&mut self, kind: Layer4, at: At<'_>) {
-        let kind = kind.as_str();
-        for key in ["tls", "http2", "http3", "http3-port", "http3-max-age", "redirect-to-https"] {
+        let (is_udp, kind) = (kind == Layer4::Udp, kind.as_str());
+        let keys =
+            ["tls", "http2", "http3", "http3-port", "http3-max-age", "redirect-to-https", "proxy-protocol"];
+        // Connections can come from a proxy, and say so; datagrams can't.
+        let keys = if is_udp { &keys[..] } else { &keys[..6] };
+        for key in keys.iter().copied() {
             let here = at.key(key);
             if !here.is_written() {
                 continue;
             }
-            let message = format!(
-                "a listener with `protocol: {kind}` has no `{key}`: what it takes is passed on unread"
-            );
+            let why = match key {
+                "proxy-protocol" => "its header stands in front of a connection",
+                _ => "what it takes is passed on unread",
+            };
+            let message = format!("a listener with `protocol: {kind}` has no `{key}`: {why}");
             let diagnostic = Diagnostic::error("contradiction", here.key_span(), message)
                 .note(at.key("protocol").span(), "because of this");
             self.report(diagnostic.help(match key {
+                "tls" if is_udp => "remove it; DTLS and QUIC are passed on as they are",
                 "tls" => "remove it and pass TLS on by its name (`protocol: tls`), or remove `protocol`",
                 _ => "remove it, or remove `protocol`",
             }));
@@ -193,7 +206,7 @@ impl Lower<'_> {
 
     /// Two parts can't listen on one port or socket. Comes first, so that what is left out isn't lowered.
     pub(super) fn ports(&mut self, raw: &raw::File, at: At<'_>) {
-        let mut taken: Vec<(String, Address, At<'_>)> = Vec::new();
+        let mut taken: Vec<Taken<'_>> = Vec::new();
         let gateway = at.key("gateway").key("listeners");
         let listeners = raw.gateway.iter().flat_map(|gateway| &gateway.listeners).enumerate();
         let parts = [
@@ -201,26 +214,30 @@ impl Lower<'_> {
             ("registry", raw.registry.as_ref().and_then(|part| part.listen.as_ref())),
             ("config", raw.config.as_ref().map(|part| &part.listen)),
         ];
-        let mut all: Vec<(String, &str, At<'_>, Option<&str>)> = Vec::new();
+        let mut all: Vec<(String, &str, Ports, At<'_>, Option<&str>)> = Vec::new();
         for (name, listen) in parts {
             let at = at.key(name).key("listen");
-            all.extend(listen.map(|listen| (format!("`{name}`"), listen.0.as_str(), at, None)));
+            all.extend(listen.map(|listen| (format!("`{name}`"), listen.0.as_str(), Ports::Tcp, at, None)));
         }
         all.extend(listeners.map(|(i, listener)| {
             let name = listener.name.0.as_str();
             let at = gateway.item(i).key("listen");
-            (format!("listener `{name}`"), listener.listen.0.as_str(), at, Some(name))
+            (format!("listener `{name}`"), listener.listen.0.as_str(), Ports::of(listener), at, Some(name))
         }));
-        for (name, listen, at, listener) in all {
+        for (name, listen, ports, at, listener) in all {
             let Ok(address) = format::listener_address(listen) else { continue };
-            let Some((other, _, other_at)) = taken.iter().find(|(_, other, _)| collide(other, &address))
+            let collides = |other: &&Taken<'_>| other.ports.meet(ports) && collide(&other.address, &address);
+            let Some(Taken { name: other, at: other_at, ports: others, .. }) = taken.iter().find(collides)
             else {
-                taken.push((name, address, at));
+                taken.push(Taken { name, address, ports, at });
                 continue;
             };
             let (place, help) = match &address {
                 Address::Tcp(address) => {
-                    (format!("port {}", address.port()), "give one of them another port")
+                    // HTTP/3 and TCP of one listener have the same port.
+                    let is_udp = ports == Ports::Udp || *others == Ports::Udp;
+                    let kind = if is_udp { "UDP port" } else { "port" };
+                    (format!("{kind} {}", address.port()), "give one of them another port")
                 }
                 Address::Unix(path) => (path.display().to_string(), "give one of them another file"),
             };
@@ -241,6 +258,38 @@ const fn protocol(raw: raw::ListenerProtocol) -> ListenerProtocol {
         raw::ListenerProtocol::Http => ListenerProtocol::Http,
         raw::ListenerProtocol::Tcp => ListenerProtocol::Layer4(Layer4::Tcp),
         raw::ListenerProtocol::Tls => ListenerProtocol::Layer4(Layer4::Tls),
+        raw::ListenerProtocol::Udp => ListenerProtocol::Layer4(Layer4::Udp),
+    }
+}
+
+/// What takes a port or a file already.
+struct Taken<'a> {
+    name: String,
+    address: Address,
+    ports: Ports,
+    at: At<'a>,
+}
+
+/// Which of the ports of one number: those of TCP and UDP are apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    Tcp,
+    Udp,
+    /// HTTP/3 has that of UDP as well.
+    Both,
+}
+
+impl Ports {
+    fn of(listener: &raw::Listener) -> Self {
+        match listener.protocol {
+            Some(raw::ListenerProtocol::Udp) => Self::Udp,
+            _ if listener.http3.unwrap_or(false) => Self::Both,
+            _ => Self::Tcp,
+        }
+    }
+
+    fn meet(self, other: Self) -> bool {
+        self == other || self == Self::Both || other == Self::Both
     }
 }
 

@@ -131,16 +131,10 @@ impl Lower<'_> {
         Some(Endpoints::Static(endpoints))
     }
 
-    /// A request sent to one of our own listeners would come back for ever.
+    /// A request sent to one of our own listeners would come back for ever. Datagrams are another matter: only a
+    /// udp-route sends them.
     fn no_loop(&mut self, address: &Address, listeners: &BTreeMap<String, Listener>, at: At<'_>) {
-        let is_own = |listener: &Listener| {
-            let (Some(address), Some(listen)) = (address.tcp(), listener.listen.tcp()) else {
-                return listener.listen == *address;
-            };
-            let here = address.ip().is_loopback() || address.ip().is_unspecified();
-            listen.port() == address.port()
-                && (listen.ip() == address.ip() || (listen.ip().is_unspecified() && here))
-        };
+        let is_own = |listener: &Listener| !listener.protocol.is_udp() && listens_at(listener, address);
         if let Some((name, _)) = listeners.iter().find(|(_, listener)| is_own(listener)) {
             let message =
                 format!("{address} is listener `{name}` itself: requests would go round in circles");
@@ -229,4 +223,13 @@ impl Lower<'_> {
             in_flight: raw.in_flight.unwrap_or(default.in_flight),
         }
     }
+}
+
+/// Whether what is sent to `address` comes in at this listener.
+pub(super) fn listens_at(listener: &Listener, address: &Address) -> bool {
+    let (Some(address), Some(listen)) = (address.tcp(), listener.listen.tcp()) else {
+        return listener.listen == *address;
+    };
+    let here = address.ip().is_loopback() || address.ip().is_unspecified();
+    listen.port() == address.port() && (listen.ip() == address.ip() || (listen.ip().is_unspecified() && here))
 }

@@ -10,6 +10,7 @@ pub(super) const fn protocol(protocol: ListenerProtocol) -> raw::ListenerProtoco
         ListenerProtocol::Http => raw::ListenerProtocol::Http,
         ListenerProtocol::Layer4(Layer4::Tcp) => raw::ListenerProtocol::Tcp,
         ListenerProtocol::Layer4(Layer4::Tls) => raw::ListenerProtocol::Tls,
+        ListenerProtocol::Layer4(Layer4::Udp) => raw::ListenerProtocol::Udp,
     }
 }
 
@@ -55,4 +56,14 @@ pub(super) fn tls(config: &GatewayConfig) -> Vec<raw::TlsRoute> {
         attempts: Some(route.attempts),
     };
     of(config, Layer4::Tls).map(one).collect()
+}
+
+pub(super) fn udp(config: &GatewayConfig) -> Vec<raw::UdpRoute> {
+    let one = |route: &Layer4Route| raw::UdpRoute {
+        name: name(route),
+        listener: route.listener.clone(),
+        service: route.service.as_str().to_owned(),
+        timeouts: Some(raw::UdpTimeouts { idle: Some(duration(route.idle_timeout)) }),
+    };
+    of(config, Layer4::Udp).map(one).collect()
 }

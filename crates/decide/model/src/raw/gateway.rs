@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Auth, Duration, FileMode, FilePath, HttpUrl, ListenAddress, ListenerProtocol, Name, Network, Route, Size,
-    TcpRoute, Tls, TlsRoute,
+    TcpRoute, Tls, TlsRoute, UdpRoute,
 };
 
 /// The gateway.
@@ -28,6 +28,9 @@ pub struct Gateway {
     /// Where connections of listeners with `protocol: tls` go, by the name that the client asks for.
     #[serde(default)]
     pub tls_routes: Vec<TlsRoute>,
+    /// Where datagrams of listeners with `protocol: udp` go.
+    #[serde(default)]
+    pub udp_routes: Vec<UdpRoute>,
     /// Routes from elsewhere, beside those above.
     pub import: Option<Import>,
     /// A line for each request; without it none is written.
@@ -240,4 +243,8 @@ pub struct Limits {
     /// For TCP connections that are open when their listener or route is removed.
     #[schemars(extend("default" = "10m"))]
     pub tunnel_drain: Option<Duration>,
+    /// Sessions of UDP, for each worker, and all together no more than half of what the process may open to clients.
+    /// Beyond it those that were quiet for the longest time end. `connections-per-address` counts them too.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 10_000))]
+    pub udp_sessions: Option<u32>,
 }

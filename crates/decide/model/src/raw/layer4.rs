@@ -1,4 +1,4 @@
-//! `gateway.tcp-routes` and `tls-routes`.
+//! `gateway.tcp-routes`, `tls-routes` and `udp-routes`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub enum ListenerProtocol {
     /// TLS connections, passed on unread by the name that the client asks for (SNI): `tls-routes`. The service has the
     /// certificate.
     Tls,
+    /// UDP datagrams, passed on unread. One of `udp-routes` says where to. The port may be that of a listener for TCP.
+    Udp,
 }
 
 /// Where the connections of a listener with `protocol: tcp` go.
@@ -24,7 +26,7 @@ pub enum ListenerProtocol {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-isolated" = "tcp-route"))]
 pub struct TcpRoute {
-    /// Unique name among the routes for TCP and TLS.
+    /// Unique name among the routes for TCP, TLS and UDP.
     pub name: Name,
     /// The listener. It has one such route.
     pub listener: String,
@@ -42,7 +44,7 @@ pub struct TcpRoute {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-isolated" = "tls-route"))]
 pub struct TlsRoute {
-    /// Unique name among the routes for TCP and TLS.
+    /// Unique name among the routes for TCP, TLS and UDP.
     pub name: Name,
     /// The listener.
     pub listener: String,
@@ -69,5 +71,31 @@ pub struct Layer4Timeouts {
     pub connect: Option<Duration>,
     /// Without a byte moving in either direction.
     #[schemars(extend("default" = "1h"))]
+    pub idle: Option<Duration>,
+}
+
+/// Where the datagrams of a listener with `protocol: udp` go. Those of one client, which is an address and a port, go to
+/// one endpoint for as long as its session lives: until nothing comes either way for the `idle` timeout, or the endpoint
+/// refuses, is ejected or leaves the service. Another one is picked with the next datagram then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-isolated" = "udp-route"))]
+pub struct UdpRoute {
+    /// Unique name among the routes for TCP, TLS and UDP.
+    pub name: Name,
+    /// The listener. It has one such route.
+    pub listener: String,
+    /// The service that gets the datagrams. Each session counts as in flight for as long as it lives.
+    pub service: String,
+    /// Bounds in time.
+    pub timeouts: Option<UdpTimeouts>,
+}
+
+/// Bounds in time for sessions of UDP.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UdpTimeouts {
+    /// Without a datagram in either direction. The session ends then.
+    #[schemars(extend("default" = "60s"))]
     pub idle: Option<Duration>,
 }

@@ -26,7 +26,7 @@ pub use config::{
     Native, Rsa, RsaAlgorithm,
 };
 pub use gateway::{AccessLog, Gateway, Import, Limits, Listener, LogFormat, ProxyProtocol, ZuulImport};
-pub use layer4::{Layer4Timeouts, ListenerProtocol, TcpRoute, TlsRoute};
+pub use layer4::{Layer4Timeouts, ListenerProtocol, TcpRoute, TlsRoute, UdpRoute, UdpTimeouts};
 pub use registry::{Lease, Peers, Registry, SelfPreservation, Snapshot};
 pub use route::{
     Compress, Encoding, Files, Filter, HeaderValue, Match, Redirect, Respond, Retry, RewritePrefix, Route,

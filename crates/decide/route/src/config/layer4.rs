@@ -1,4 +1,4 @@
-//! Connections that are passed on unread.
+//! Connections and datagrams that are passed on unread.
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub enum Layer4 {
     Tcp,
     /// TCP connections that begin with a ClientHello, by the name in it. The service shakes hands, not the gateway.
     Tls,
+    /// UDP datagrams, those of one client to one endpoint for as long as its session lives.
+    Udp,
 }
 
 impl Layer4 {
@@ -31,11 +33,26 @@ impl Layer4 {
         match self {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Udp => "udp",
+        }
+    }
+
+    /// Without a byte or a datagram in either direction, unless a route says otherwise.
+    pub const fn idle_timeout(self) -> Duration {
+        match self {
+            Self::Tcp | Self::Tls => Duration::from_secs(3600),
+            // What Envoy takes. A forgotten session costs a descriptor, and nobody says that one is over.
+            Self::Udp => Duration::from_secs(60),
         }
     }
 }
 
 impl ListenerProtocol {
+    /// Whether datagrams come in, and no connections: their ports are others'.
+    pub fn is_udp(self) -> bool {
+        self == Self::Layer4(Layer4::Udp)
+    }
+
     /// As the file says it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,9 +75,9 @@ pub struct Layer4Route {
     pub hosts: Vec<HostPattern>,
     /// Where to.
     pub service: ServiceName,
-    /// For a connection to an endpoint to be made.
+    /// For a connection to an endpoint to be made. UDP makes none.
     pub connect_timeout: Duration,
-    /// Without a byte moving in either direction.
+    /// Without a byte moving in either direction; for UDP, after which a session ends.
     pub idle_timeout: Duration,
     /// Endpoints that are tried until one takes the connection.
     pub attempts: u8,
@@ -76,7 +93,7 @@ impl Layer4Route {
             hosts: Vec::new(),
             service,
             connect_timeout: Duration::from_secs(1),
-            idle_timeout: Duration::from_secs(3600),
+            idle_timeout: kind.idle_timeout(),
             attempts: 2,
         }
     }

@@ -75,7 +75,7 @@ async fn opened(socket: Option<UdpSocket>, address: SocketAddr, listener: &str) 
     }
     let mut told = false;
     loop {
-        match listen::udp(address) {
+        match listen::quic(address) {
             Ok(socket) => return socket,
             Err(error) if !told => {
                 told = true;

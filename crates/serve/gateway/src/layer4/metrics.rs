@@ -53,7 +53,12 @@ pub(crate) fn render(out: &mut String, boards: &[&Board]) {
     for (reason, count) in boards.iter().flat_map(|board| board.worker.layer4_refused.each()) {
         *refused.entry(reason).or_default() += count;
     }
-    head(out, "haechi_layer4_refused_total", "counter", "Connections that no route took, by why.");
+    head(
+        out,
+        "haechi_layer4_refused_total",
+        "counter",
+        "Connections, and datagrams, that no route took, by why.",
+    );
     for (reason, count) in refused {
         line(out, "haechi_layer4_refused_total", &format!("reason=\"{reason}\""), count);
     }

@@ -1,4 +1,4 @@
-//! Connections that are passed on unread. The way of one:
+//! Connections that are passed on unread (of datagrams, `udp/mod.rs` tells). The way of one:
 //!
 //! `accept → (read the ClientHello) → route → admit → pick → connect → tunnel → record`
 //!
@@ -30,8 +30,9 @@ use crate::tunnel::{End, Tunnel, Watch, Way};
 use crate::worker::{Deadline, Worker};
 
 use connect::connect;
-use hello::{Opening, Refusal};
-use record::{Passed, record};
+use hello::Opening;
+pub(crate) use hello::Refusal;
+pub(crate) use record::{Passed, record};
 pub(crate) use routes::{Entrance, Routes, RunningLayer4};
 pub(crate) use stats::{ENDS, Layer4Stats, RefusedStats, Sum};
 
@@ -60,7 +61,7 @@ pub(crate) async fn serve(
             Ok(opening) => (entrance.find(opening.name.as_deref()), opening),
             Err(refusal) => return refuse(client, refusal, &deadline, worker).await,
         },
-        Layer4::Tcp => (entrance.find(None), Opening::default()),
+        Layer4::Tcp | Layer4::Udp => (entrance.find(None), Opening::default()),
     };
     let Some(route) = found else {
         let refusal = if entrance.kind == Layer4::Tls { Refusal::UnknownName } else { Refusal::NoRoute };
@@ -113,8 +114,10 @@ pub(crate) async fn serve(
         name: opening.name.as_deref(),
         received,
         sent,
+        datagrams: None,
     };
-    record(worker, &route, &passed, ended, &timing);
+    route.stats.ended(ended, worker.now().since(started));
+    record(worker, &route, &passed, ended.as_str(), &timing);
     match ended {
         Ended::Tunnel(End::Whole) => {}
         Ended::Tunnel(End::ServiceLeft) => linger(&mut client, &deadline, worker).await,
@@ -134,4 +137,4 @@ async fn refuse(mut client: Conn, refusal: Refusal, deadline: &Deadline, worker:
 }
 
 /// A moment that never comes.
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
+pub(crate) const NEVER: Instant = Instant::from_nanos(u64::MAX);

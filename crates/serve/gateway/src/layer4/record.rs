@@ -1,16 +1,16 @@
-//! What is kept of a connection that was passed on: counters, and a line in the access log.
+//! What is kept of a connection or session that was passed on: a line in the access log.
 
 use haechi_core::WallTime;
 use haechi_route::config::{Layer4, LogFormat};
 
-use super::{Ended, RunningLayer4};
+use super::RunningLayer4;
 use crate::access_log::{escape, failed_json, failed_text, micros, number};
 use crate::exchange::Timing;
 use crate::worker::Worker;
 
 /// What went through.
 #[derive(Debug)]
-pub(super) struct Passed<'a> {
+pub(crate) struct Passed<'a> {
     pub kind: Layer4,
     /// The client's address.
     pub ip: &'a str,
@@ -21,18 +21,19 @@ pub(super) struct Passed<'a> {
     pub received: u64,
     /// Bytes that the service sent.
     pub sent: u64,
+    /// Datagrams of the client and of the service, for UDP.
+    pub datagrams: Option<(u64, u64)>,
 }
 
-/// Records a connection that ended.
-pub(super) fn record(
+/// Writes the line of a connection or session that ended so.
+pub(crate) fn record(
     worker: &Worker,
     route: &RunningLayer4,
     passed: &Passed<'_>,
-    ended: Ended,
+    ended: &'static str,
     timing: &Timing,
 ) {
     let now = worker.now();
-    route.stats.ended(ended, now.since(timing.started));
     let plan = worker.plan.borrow();
     let Some(writer) = &plan.log else { return };
     let line = Line {
@@ -57,16 +58,22 @@ struct Line<'a> {
     service: &'a str,
     endpoint: &'a str,
     passed: &'a Passed<'a>,
-    ended: Ended,
+    ended: &'static str,
     timing: &'a Timing,
     connect_us: u64,
     total_us: u64,
 }
 
 impl Line<'_> {
+    /// Whether a number is said: UDP makes no connections, and others count no datagrams.
+    fn has(&self, key: &str) -> bool {
+        let is_udp = self.passed.datagrams.is_some();
+        if key.starts_with("datagrams") { is_udp } else { !(is_udp && key.starts_with("connect")) }
+    }
+
     /// The columns of a request's line: the kind for the method, the listener for the target, no status.
     fn write_text(&self, out: &mut Vec<u8>, date: &str) {
-        let Passed { kind, ip, listener, name, received, sent } = *self.passed;
+        let Passed { kind, ip, listener, name, received, sent, datagrams } = *self.passed;
         let kind = kind.as_str();
         for part in [date, " ", ip, " \"", kind, " ", listener, "\" ", name.unwrap_or("-"), " - "] {
             out.extend_from_slice(part.as_bytes());
@@ -76,9 +83,15 @@ impl Line<'_> {
             out.extend_from_slice(part.as_bytes());
         }
         number(out, self.timing.attempts);
-        for (key, value, unit) in
-            [("received", received, ""), ("connect", self.connect_us, "us"), ("total", self.total_us, "us")]
-        {
+        let (of_client, of_service) = datagrams.unwrap_or_default();
+        let numbers = [
+            ("received", received, ""),
+            ("datagrams-received", of_client, ""),
+            ("datagrams-sent", of_service, ""),
+            ("connect", self.connect_us, "us"),
+            ("total", self.total_us, "us"),
+        ];
+        for (key, value, unit) in numbers.into_iter().filter(|(key, ..)| self.has(key)) {
             for part in [" ", key, "="] {
                 out.extend_from_slice(part.as_bytes());
             }
@@ -86,13 +99,13 @@ impl Line<'_> {
             out.extend_from_slice(unit.as_bytes());
         }
         failed_text(out, self.timing);
-        for part in [" end=", self.ended.as_str(), "\n"] {
+        for part in [" end=", self.ended, "\n"] {
             out.extend_from_slice(part.as_bytes());
         }
     }
 
     fn write_json(&self, out: &mut Vec<u8>, date: &str, wall: WallTime, now: haechi_core::Instant) {
-        let Passed { kind, ip, listener, name, received, sent } = *self.passed;
+        let Passed { kind, ip, listener, name, received, sent, datagrams } = *self.passed;
         let texts = [
             ("{\"time\":\"", date),
             ("\",\"client\":\"", ip),
@@ -102,20 +115,24 @@ impl Line<'_> {
             ("\",\"route\":\"", self.route),
             ("\",\"service\":\"", self.service),
             ("\",\"endpoint\":\"", self.endpoint),
-            ("\",\"end\":\"", self.ended.as_str()),
+            ("\",\"end\":\"", self.ended),
         ];
         for (key, value) in texts {
             out.extend_from_slice(key.as_bytes());
             escape(out, value);
         }
         out.push(b'"');
-        for (key, value) in [
+        let (of_client, of_service) = datagrams.unwrap_or_default();
+        let numbers = [
             ("bytes", sent),
             ("received", received),
+            ("datagrams_received", of_client),
+            ("datagrams_sent", of_service),
             ("attempts", self.timing.attempts.into()),
             ("connect_us", self.connect_us),
             ("total_us", self.total_us),
-        ] {
+        ];
+        for (key, value) in numbers.into_iter().filter(|(key, _)| self.has(key)) {
             for part in [",\"", key, "\":"] {
                 out.extend_from_slice(part.as_bytes());
             }

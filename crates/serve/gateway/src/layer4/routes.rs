@@ -10,7 +10,9 @@ use haechi_route::GatewayConfig;
 use haechi_route::config::{HostPattern, Layer4, Layer4Route, ListenerProtocol};
 
 use super::{Layer4Stats, NEVER};
+use crate::board::Board;
 use crate::service::Service;
+use crate::udp::UdpStats;
 
 /// A route as a worker runs it.
 #[derive(Debug)]
@@ -19,7 +21,10 @@ pub(crate) struct RunningLayer4 {
     /// Where its listener was configured to listen.
     listen: Address,
     pub service: Rc<Service>,
+    /// Of its connections.
     pub stats: Arc<Layer4Stats>,
+    /// Of its sessions, if it is one for UDP.
+    pub udp: Arc<UdpStats>,
     /// When what it carries must end, because it or its listener is gone. Shared with what it replaced.
     pub until: Rc<Cell<Instant>>,
 }
@@ -61,7 +66,7 @@ impl Routes {
         config: &GatewayConfig,
         services: &BTreeMap<ServiceName, Rc<Service>>,
         before: Option<&Self>,
-        stats: impl Fn(&RouteName) -> Arc<Layer4Stats>,
+        board: &Board,
     ) -> Self {
         let mut routes = Self::default();
         for (name, listener) in &config.listeners {
@@ -83,11 +88,13 @@ impl Routes {
             };
             let old = before.and_then(|before| before.by_name.get(&route.name));
             let until = old.filter(|old| old.is_replaced_by(route, &listener.listen));
+            let is_udp = route.kind == Layer4::Udp;
             let running = Rc::new(RunningLayer4 {
                 config: route.clone(),
                 listen: listener.listen.clone(),
                 service: service.clone(),
-                stats: stats(&route.name),
+                stats: if is_udp { Arc::default() } else { board.layer4(&route.name) },
+                udp: if is_udp { board.udp(&route.name) } else { Arc::default() },
                 until: until.map_or_else(|| Rc::new(Cell::new(NEVER)), |old| old.until.clone()),
             });
             routes.by_name.insert(route.name.clone(), running.clone());
@@ -125,9 +132,9 @@ impl Routes {
         any
     }
 
-    /// Whether there is a route of this name.
-    pub fn has(&self, name: &RouteName) -> bool {
-        self.by_name.contains_key(name)
+    /// Whether there is a route of this name, for UDP or not.
+    pub fn has(&self, name: &RouteName, is_udp: bool) -> bool {
+        self.by_name.get(name).is_some_and(|route| (route.config.kind == Layer4::Udp) == is_udp)
     }
 }
 

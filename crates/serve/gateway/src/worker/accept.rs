@@ -1,6 +1,6 @@
 //! Accepting connections.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(20);
 /// service that counts proxies from the end must not take for an address what the client wrote itself.
 const UNKNOWN: &str = "unknown";
 
-/// A socket that is accepted from.
+/// A socket that is accepted or received from.
 #[derive(Debug)]
 pub(crate) struct Accepting {
     /// Of its listener now: another one may take over the socket.
@@ -74,6 +74,11 @@ impl Accepting {
     pub fn elsewhere(name: String, applied: Arc<Applied>) -> Rc<Self> {
         let (name, last) = (RefCell::new(name), RefCell::new(Some(applied)));
         Rc::new(Self { name, last, stop: Notify::new() })
+    }
+
+    /// The listener's name now.
+    pub fn name(&self) -> Ref<'_, str> {
+        Ref::map(self.name.borrow(), String::as_str)
     }
 
     /// The listener's name now, and what knows it.
@@ -207,6 +212,7 @@ fn start(stream: Stream, mut facts: ClientFacts, place: Place, own: &Accepting) 
     let protocol = plan.config.listeners.get(listener).map(|config| config.protocol);
     if matches!(protocol, Some(ListenerProtocol::Layer4(_))) {
         let entrance = place.worker.plan.borrow().layer4.entrance(listener).cloned();
+        let entrance = entrance.filter(|entrance| protocol == Some(ListenerProtocol::Layer4(entrance.kind)));
         // There is none when the name is another listener's by now, of another kind.
         if let Some(entrance) = entrance {
             start_layer4(stream, facts, place, listener, entrance);

@@ -54,6 +54,11 @@ pub(crate) struct HandedOver {
 }
 
 impl Crew {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Of the workers with these counters. With what each gets from others.
     pub fn new(boards: &[Arc<Board>]) -> (Arc<Self>, Vec<UnboundedReceiver<Posted>>) {
         let seat = |board: &Arc<Board>| {
@@ -74,11 +79,6 @@ impl Crew {
         let (least, seat) =
             others.map(|(_, seat)| (seat.connections(), seat)).min_by_key(|(count, _)| *count)?;
         (own > least + SLACK + least / SHARE).then_some(seat)
-    }
-
-    /// How many they are.
-    pub const fn count(&self) -> usize {
-        self.0.len()
     }
 
     /// Lets nothing more come to a worker.

@@ -26,7 +26,7 @@ pub(crate) use accept::Accepting;
 pub(crate) use buffers::{Buffers, Scratch};
 pub(crate) use crew::{Crew, Posted};
 pub(crate) use deadline::{Deadline, Deadlines};
-pub(crate) use places::Places;
+pub(crate) use places::{Place, Places};
 pub(crate) use run::{Accepts, Command, NewListener, Setup, run};
 pub(crate) use shortage::is_shortage;
 
@@ -38,6 +38,7 @@ use crate::plan::{Applied, Plan};
 use crate::splice::{Pipes, SPLICE_FROM, Splice};
 use crate::stats::WorkerStats;
 use crate::status::WorkerStatus;
+use crate::udp;
 
 /// What the connections of one worker share.
 pub(crate) struct Worker {
@@ -74,7 +75,9 @@ pub(crate) struct Worker {
     index: usize,
     /// Of all workers, for client connections.
     pub places: Arc<Places>,
-    /// Open client connections.
+    /// Sessions of UDP.
+    pub udp: udp::Sessions,
+    /// Open client connections, and sessions.
     open: Cell<usize>,
     /// Sockets that are accepted from.
     accepting: Cell<usize>,
@@ -128,6 +131,7 @@ impl Worker {
             crew: setup.crew.clone(),
             index: setup.index,
             places: setup.places.clone(),
+            udp: udp::Sessions::default(),
             open: Cell::new(0),
             accepting: Cell::new(0),
             emptied: Notify::new(),
@@ -224,7 +228,7 @@ impl Worker {
         self.board.keep(
             |route| routes.contains(route),
             |service| applied.config.services.contains_key(service),
-            |route| plan.layer4.has(route),
+            |route, is_udp| plan.layer4.has(route, is_udp),
         );
     }
 

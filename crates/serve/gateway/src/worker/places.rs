@@ -42,6 +42,8 @@ pub(crate) struct Place {
     pub(super) worker: Rc<Worker>,
     /// Counted for this network, when there is a bound for one.
     network: Option<IpAddr>,
+    /// It is a session's of UDP, which is no connection.
+    is_session: bool,
 }
 
 impl Places {
@@ -66,7 +68,7 @@ impl Places {
     }
 
     /// Whether every place is taken, by somebody who stays.
-    fn is_full(&self, worker: &Worker) -> bool {
+    pub fn is_full(&self, worker: &Worker) -> bool {
         // Those who leave do so when their tasks run. Were they counted, a batch would give way for each of many
         // connections that are accepted in one turn, and those that carry requests with them.
         let staying = self.taken.load(Ordering::Relaxed).saturating_sub(worker.deadlines.leaving());
@@ -108,7 +110,15 @@ impl Places {
         worker.open.set(worker.open.get() + 1);
         worker.stats.accepted.one();
         worker.stats.connections.one();
-        Place { worker: worker.clone(), network: None }
+        Place { worker: worker.clone(), network: None, is_session: false }
+    }
+
+    /// As [`Places::take`], for a session of UDP.
+    pub fn take_for_session(&self, worker: &Rc<Worker>, address: IpAddr) -> Option<Place> {
+        let network = self.count(worker, Some(address)).ok()?;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        worker.open.set(worker.open.get() + 1);
+        Some(Place { worker: worker.clone(), network, is_session: true })
     }
 
     /// Whether there is a place, or one is about to be: connections of this worker that wait for their client
@@ -128,6 +138,13 @@ impl Places {
     /// Asks other workers to let connections go.
     pub fn ask_others(&self) {
         self.wanted.store(1, Ordering::Relaxed);
+    }
+
+    /// How many sessions of UDP each worker may have: whoever invents addresses must not take more than half of the
+    /// places.
+    pub fn for_sessions(&self, worker: &Worker) -> usize {
+        let share = self.most() / 2 / worker.crew.count().max(1);
+        worker.plan.borrow().config.limits.udp_sessions.min(share.max(1))
     }
 
     /// Gives way when another worker asked for it.
@@ -176,7 +193,9 @@ impl Drop for Place {
             }
         }
         worker.open.set(worker.open.get().saturating_sub(1));
-        worker.stats.connections.less_one();
+        if !self.is_session {
+            worker.stats.connections.less_one();
+        }
         if worker.open.get() == 0 {
             worker.emptied.notify_one();
         }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_core::{Clock, Instant};
+use haechi_net::datagram::Datagrams;
 use haechi_net::listen::Socket;
 use haechi_stream::Subscriber;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +21,7 @@ use crate::discover::Resolved;
 use crate::h3;
 use crate::plan::Applied;
 use crate::status::WorkerStatus;
+use crate::udp;
 
 /// Threads of one worker that wait for disks, at most. They are made when they are needed.
 const HELPERS: usize = 8;
@@ -59,6 +60,8 @@ pub(crate) struct NewListener {
 pub(crate) enum Accepts {
     /// Over TCP, or a Unix socket.
     Connections(Socket),
+    /// Of UDP.
+    Datagrams(Socket),
     /// QUIC at this address, of this listener. Without a socket the port is waited for.
     Quic { address: SocketAddr, listener: String, socket: Option<UdpSocket> },
 }
@@ -174,31 +177,36 @@ fn rename(listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>, renamed: Vec<(St
 
 fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<String, Vec<Rc<Accepting>>>) {
     for NewListener { name, accepts } in open {
-        let (own, accepting): (_, Pin<Box<dyn Future<Output = ()>>>) = match accepts {
-            Accepts::Connections(socket) => match Queue::new(socket) {
-                Ok(queue) => {
-                    let own = Accepting::new(&name);
-                    (own.clone(), Box::pin(accept(queue, own, worker.clone())))
-                }
-                Err(error) => {
-                    tracing::error!(%error, listener = name, "can't watch a listener");
-                    continue;
-                }
-            },
+        // QUIC is known beside the listener's TCP, under a name of its own.
+        let listener = if let Accepts::Quic { listener, .. } = &accepts { listener } else { &name };
+        let own = Accepting::new(listener);
+        let begun = match accepts {
+            Accepts::Connections(socket) => {
+                Queue::new(socket).map(|queue| begin(accept(queue, own.clone(), worker.clone()), worker))
+            }
+            Accepts::Datagrams(socket) => Datagrams::new(socket)
+                .map(|socket| begin(udp::receive(socket, own.clone(), worker.clone()), worker)),
             Accepts::Quic { address, listener, socket } => {
-                let own = Accepting::new(&listener);
-                (own.clone(), Box::pin(h3::accept(socket, address, listener, worker.clone(), own)))
+                begin(h3::accept(socket, address, listener, worker.clone(), own.clone()), worker);
+                Ok(())
             }
         };
-        worker.accepting.set(worker.accepting.get() + 1);
-        let worker = worker.clone();
-        spawn_local(async move {
-            accepting.await;
-            worker.accepting.set(worker.accepting.get() - 1);
-            worker.emptied.notify_one();
-        });
-        listeners.entry(name).or_default().push(own);
+        match begun {
+            Ok(()) => listeners.entry(name).or_default().push(own),
+            Err(error) => tracing::error!(%error, listener = name, "can't watch a listener"),
+        }
     }
+}
+
+/// Runs what accepts or receives, which a drain waits for.
+fn begin(accepting: impl Future<Output = ()> + 'static, worker: &Rc<Worker>) {
+    worker.accepting.set(worker.accepting.get() + 1);
+    let worker = worker.clone();
+    spawn_local(async move {
+        accepting.await;
+        worker.accepting.set(worker.accepting.get() - 1);
+        worker.emptied.notify_one();
+    });
 }
 
 async fn drain(worker: Rc<Worker>, idle_after: Duration, done: oneshot::Sender<()>) {

@@ -1,4 +1,5 @@
-//! Listening sockets: one per worker on the same port, or a Unix socket.
+//! Listening sockets: one per worker on the same port, of TCP and of UDP, where nothing listens but all else is alike;
+//! or a Unix socket.
 
 mod unix;
 
@@ -26,14 +27,31 @@ pub struct ListenError {
     pub source: std::io::Error,
 }
 
-/// A bound socket. The kernel sends it no connection before it listens.
+/// What comes in at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A bound socket. The kernel sends it no connection before it listens; datagrams it sends at once.
 #[derive(Debug)]
 pub struct Socket(socket2::Socket);
 
 impl Socket {
-    /// Takes connections from now on. Does no harm to one that does already.
+    /// Takes connections from now on. Does no harm to one that does already, nor to one of UDP.
     pub fn listen(&self) -> std::io::Result<()> {
-        self.0.listen(BACKLOG)
+        match self.transport()? {
+            Transport::Tcp => self.0.listen(BACKLOG),
+            Transport::Udp => Ok(()),
+        }
+    }
+
+    /// What comes in here. The kernel knows it of a socket that another process made, too.
+    pub fn transport(&self) -> std::io::Result<Transport> {
+        Ok(if self.0.r#type()? == Type::DGRAM { Transport::Udp } else { Transport::Tcp })
     }
 
     /// Where it is bound.
@@ -56,6 +74,11 @@ impl Socket {
         self.0.into()
     }
 
+    /// To receive from.
+    pub fn into_udp(self) -> UdpSocket {
+        self.0.into()
+    }
+
     /// To accept from, when it is a Unix socket.
     pub fn into_unix_listener(self) -> UnixListener {
         self.0.into()
@@ -74,46 +97,48 @@ impl AsFd for Socket {
     }
 }
 
-/// Binds `count` sockets that share one port, over which the kernel spreads connections once they listen. Port 0
-/// lets the system choose one port for all of them.
+/// Binds `count` sockets that share one port, over which the kernel spreads connections once they listen, and datagrams
+/// from now on, by the addresses of both sides. Port 0 lets the system choose one port for all of them.
 ///
 /// A port that any other socket listens on is refused, although `SO_REUSEPORT` would let a second process of
 /// the same user take half of its connections.
-pub fn shared(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenError> {
+pub fn shared(address: SocketAddr, transport: Transport, count: usize) -> Result<Vec<Socket>, ListenError> {
     let fail = |source| ListenError { address: address.to_string(), source };
-    let alone = bind(address, false).map_err(fail)?;
+    let alone = bind(address, transport, false).map_err(fail)?;
     alone.listen().map_err(fail)?;
     drop(alone);
-    let first = bind(address, true).map_err(fail)?;
+    let first = bind(address, transport, true).map_err(fail)?;
     let bound = first.local_addr().map_err(fail)?;
     let mut sockets = vec![first];
-    sockets.extend(beside(bound, count.saturating_sub(1))?);
+    sockets.extend(beside(bound, transport, count.saturating_sub(1))?);
     Ok(sockets)
 }
 
 /// Binds `count` sockets more to a port on which sockets of [`shared`] are.
-pub fn beside(address: SocketAddr, count: usize) -> Result<Vec<Socket>, ListenError> {
+pub fn beside(address: SocketAddr, transport: Transport, count: usize) -> Result<Vec<Socket>, ListenError> {
     let fail = |source| ListenError { address: address.to_string(), source };
-    let bind = |_| bind(address, true).map_err(fail);
+    let bind = |_| bind(address, transport, true).map_err(fail);
     (0..count).map(bind).collect()
 }
 
-/// Binds a socket for datagrams. Nobody else may use its port.
-pub fn udp(address: SocketAddr) -> Result<UdpSocket, ListenError> {
+/// Binds a socket for QUIC. Nobody else may use its port.
+pub fn quic(address: SocketAddr) -> Result<UdpSocket, ListenError> {
     let fail = |source| ListenError { address: address.to_string(), source };
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP));
-    let socket = socket.map_err(fail)?;
-    socket.set_nonblocking(true).map_err(fail)?;
-    socket.bind(&address.into()).map_err(fail)?;
+    let socket = bind(address, Transport::Udp, false).map_err(fail)?;
     // What is lost for want of room is sent again.
-    let _ = (socket.set_recv_buffer_size(DATAGRAM_BYTES), socket.set_send_buffer_size(DATAGRAM_BYTES));
-    Ok(socket.into())
+    let _ = (socket.0.set_recv_buffer_size(DATAGRAM_BYTES), socket.0.set_send_buffer_size(DATAGRAM_BYTES));
+    Ok(socket.0.into())
 }
 
-fn bind(address: SocketAddr, share: bool) -> std::io::Result<Socket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections in TIME_WAIT from before a restart must not keep the port.
-    socket.set_reuse_address(true)?;
+fn bind(address: SocketAddr, transport: Transport, share: bool) -> std::io::Result<Socket> {
+    let (kind, protocol) = match transport {
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        Transport::Udp => (Type::DGRAM, Protocol::UDP),
+    };
+    let socket = socket2::Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    // Connections in TIME_WAIT from before a restart must not keep the port. For UDP it would mean something else:
+    // that others may take the port as well.
+    socket.set_reuse_address(transport == Transport::Tcp)?;
     socket.set_reuse_port(share)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -126,12 +151,19 @@ mod tests {
 
     #[test]
     fn workers_share_a_port_that_others_cannot_take() {
-        let sockets = shared(([127, 0, 0, 1], 0).into(), 3).unwrap();
+        for transport in [Transport::Tcp, Transport::Udp] {
+            share_a_port(transport);
+        }
+    }
+
+    fn share_a_port(transport: Transport) {
+        let sockets = shared(([127, 0, 0, 1], 0).into(), transport, 3).unwrap();
         let ports: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
         assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
         sockets[0].listen().unwrap();
         sockets[0].listen().unwrap();
-        let taken = shared(([127, 0, 0, 1], ports[0]).into(), 1).unwrap_err();
+        assert_eq!(sockets[0].transport().unwrap(), transport);
+        let taken = shared(([127, 0, 0, 1], ports[0]).into(), transport, 1).unwrap_err();
         assert_eq!(taken.source.kind(), std::io::ErrorKind::AddrInUse);
     }
 }
