@@ -113,7 +113,8 @@ fn thousandths(digits: &[u8]) -> Option<u16> {
         _ => return None,
     };
     for (digit, worth) in fraction.iter().zip([100, 10, 1]) {
-        weight += u16::from(digit.is_ascii_digit().then_some(digit - b'0')?) * worth;
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        weight += u16::from(digit) * worth;
     }
     (weight <= 1000).then_some(weight)
 }

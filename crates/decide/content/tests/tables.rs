@@ -185,6 +185,9 @@ fn codings_are_ranked_by_weight_then_by_preference() {
         (Some("gzip;q=0.1234"), &[]),
         (Some("gzip;q=a, br"), &[Brotli]),
         (Some("gzip;q="), &[]),
+        // Bytes below and above the digits: a sign once panicked with overflow checks.
+        (Some("gzip;q=0.-, br"), &[Brotli]),
+        (Some("gzip;q=0.5:, br"), &[Brotli]),
         (Some("compress, deflate"), &[]),
         (Some("gzipped"), &[]),
     ];
