@@ -15,9 +15,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 /// A service that echoes a path, and at `/slow` sends what the test gives it.
 struct Service(tokio::sync::Mutex<mpsc::Receiver<&'static str>>);
@@ -426,6 +427,70 @@ async fn a_unix_socket_goes_from_process_to_process_and_its_file_with_the_last()
     kill_process(Pid::from_raw(haechi.child.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
     assert!(haechi.child.wait().await.unwrap().success());
     assert!(!path.exists());
+}
+
+/// A service that sends each datagram back, for as long as the test runs.
+async fn echo() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut bytes = [0; 64];
+        loop {
+            let (count, from) = socket.recv_from(&mut bytes).await.unwrap();
+            socket.send_to(&bytes[..count], from).await.unwrap();
+        }
+    });
+    address
+}
+
+/// Asks from a new port, and once more when no answer comes, as resolvers of DNS do.
+async fn ask_by_udp(gateway: &str, question: &str) {
+    for _ in 0..2 {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(gateway).await.unwrap();
+        socket.send(question.as_bytes()).await.unwrap();
+        let mut bytes = [0; 64];
+        if let Ok(received) = timeout(Duration::from_secs(5), socket.recv(&mut bytes)).await {
+            return assert_eq!(text(&bytes[..received.unwrap()]), question);
+        }
+    }
+    panic!("{question} is not answered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_twice_over_udp_is_answered_throughout() {
+    let config = format!(
+        "gateway:\n  workers: 2\n  listeners: [{{ name: dns, protocol: udp, listen: 127.0.0.1:0 }}]\n  udp-routes: [{{ name: dns, listener: dns, service: a }}]\nservices:\n  a: {{ endpoints: [{}] }}\n",
+        echo().await
+    );
+    let haechi = Haechi::start(&config).await;
+    let address = haechi.address("gateway dns");
+    let (stop, (count, mut asked)) = (Arc::new(AtomicBool::new(false)), watch::channel(0));
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, stop, count) = (address.clone(), stop.clone(), count.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let question = count.borrow().to_string();
+                    ask_by_udp(&address, &question).await;
+                    count.send_modify(|count| *count += 1);
+                }
+            })
+        })
+        .collect();
+    let mut last = 0;
+    for _ in 0..3 {
+        let wanted = *asked.borrow() + 100;
+        asked.wait_for(|count| *count >= wanted).await.expect("a question failed");
+        last = haechi.upgraded().await;
+    }
+    haechi.until_only(last).await;
+    let wanted = *asked.borrow() + 100;
+    asked.wait_for(|count| *count >= wanted).await.expect("a question failed");
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.unwrap();
+    }
 }
 
 #[tokio::test]
