@@ -3,7 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt::set_socket_linger;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
@@ -25,6 +27,8 @@ use super::seeds::Seeds;
 const STALL_MS: u64 = 3000;
 /// Room for the fields that the gateway adds to the most that it takes.
 const FIELDS: usize = 200;
+/// Bytes that are shown of what could not be read.
+const SHOWN: usize = 4 << 10;
 
 /// What the strict service met.
 #[derive(Debug, Default)]
@@ -43,14 +47,54 @@ pub async fn strict(listener: TcpListener, met: Rc<Met>) {
             let answering = hyper::service::service_fn(|request| answer(request, met.clone()));
             let mut server = hyper::server::conn::http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(FIELDS);
+            let seen = Rc::new(RefCell::new(Vec::new()));
+            let stream = Overheard { stream, seen: seen.clone() };
             // The gateway may leave at any time, and hyper knows fewer bytes of targets than RFC 3986 has.
             if let Err(error) = server.serve_connection(TokioIo::new(stream), answering).await
                 && error.is_parse()
                 && !error.to_string().contains("URI")
             {
-                met.refused.borrow_mut().push(error.to_string());
+                let last = seen.borrow().escape_ascii().to_string();
+                met.refused.borrow_mut().push(format!("{error}: …{last}"));
             }
         });
+    }
+}
+
+/// A connection of which the last bytes that came are kept, to show what could not be read.
+struct Overheard {
+    stream: TcpStream,
+    seen: Rc<RefCell<Vec<u8>>>,
+}
+
+impl AsyncRead for Overheard {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        let mut seen = this.seen.borrow_mut();
+        seen.extend_from_slice(&buffer.filled()[before..]);
+        let beyond = seen.len().saturating_sub(SHOWN);
+        seen.drain(..beyond);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Overheard {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 
