@@ -1,6 +1,7 @@
 """Starts real servers as child processes, waits until they answer, and stops each by its own process id."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,15 +15,36 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 JAVA = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 START_SECONDS = 90
 STOP_SECONDS = 30
+LOWEST_PORT = 10_000
 
 
 def free_ports(count):
-    """Ports nothing listens on now. All are held until the last is known, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
+    """Ports that nobody has now, neither for TCP nor for UDP.
+
+    They are below those that the kernel gives to outgoing connections, of which one could take a port before its
+    server starts.
+    """
+    outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    # Where they have nearly all ports, there is nothing better than luck.
+    below = outgoing if outgoing > 2 * LOWEST_PORT else 2 * LOWEST_PORT
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(LOWEST_PORT, below)
+        if port not in ports and is_free(port):
+            ports.append(port)
     return ports
+
+
+def is_free(port):
+    """Whether a server could listen on this port."""
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def answers(url, timeout=2):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import scan
+import servers
 
 COUNT = 500
 MOST = 16 * 1024
@@ -38,8 +39,8 @@ def main():
         scan.certificates(folder)
         service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), scan.Service)
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        port = scan.free_port()
-        gateway = scan.up(folder, port, scan.free_port(), service.server_address[1])
+        port, mtls = servers.free_ports(2)
+        gateway = scan.up(folder, port, mtls, service.server_address[1])
         try:
             scan.wait_for(port)
             for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):

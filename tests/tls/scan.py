@@ -63,12 +63,6 @@ def certificates(folder, more=()):
          "-respout", folder / "localhost.ocsp")  # fmt: skip
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Service(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -186,7 +180,7 @@ def main():
         certificates(folder)
         service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        port, mtls = free_port(), free_port()
+        port, mtls = servers.free_ports(2)
         gateway = up(folder, port, mtls, service.server_address[1])
         try:
             wait_for(port)

@@ -70,21 +70,6 @@ def until(what, true):
     sys.exit(f"{what}: not within a minute")
 
 
-def free_ports(count):
-    """Ports that neither TCP nor UDP has. All are held until the last is known, so that they differ."""
-    with ExitStack() as held:
-        ports = []
-        while len(ports) < count:
-            tcp = held.enter_context(socket.create_server(("127.0.0.1", 0)))
-            udp = held.enter_context(socket.socket(type=socket.SOCK_DGRAM))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            ports.append(tcp.getsockname()[1])
-        return ports
-
-
 class Server:
     """A server of DNS at a port until it is killed."""
 
@@ -155,7 +140,7 @@ def metrics(admin):
 
 def up(stack, folder, ports):
     """`haechi up` with DNS over UDP and TCP at the port that is returned first, and its admin port."""
-    port, admin = free_ports(2)
+    port, admin = servers.free_ports(2)
     listen = {"listen": f"127.0.0.1:{port}"}
     file = {
         "admin": {"listen": f"127.0.0.1:{admin}"},
@@ -297,7 +282,7 @@ def an_upgrade(stack, folder, gateway, port):
 def main():
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        ports = free_ports(2)
+        ports = servers.free_ports(2)
         both = [dnsmasq(ports[0]), dnslib(ports[1], folder)]
         for server in both:
             stack.callback(server.kill)
