@@ -1,7 +1,8 @@
-//! Counts frames as they come in, so that a peer that only makes work is sent away.
+//! Looks at frames as they come in, so that a peer that only makes work, or pushes, is sent away.
 //!
 //! The `h2` crate bounds the memory that frames can cost; what they cost in time is bounded here. A peer has a
-//! stock of frames that carry nothing, refilled within ten seconds and by every bit of real work.
+//! stock of frames that carry nothing, refilled within ten seconds and by every bit of real work. The frame that it is
+//! sent away for, and what follows, isn't passed on.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use h2::Reason;
 use haechi_core::{Clock, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -19,13 +21,27 @@ use crate::stock::Stock;
 /// Bytes in front of each frame (RFC 9113 §4.1).
 const HEADER: usize = 9;
 
-/// Which stock ran out.
+/// Why a peer is sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flood {
-    /// Frames that carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, CONTINUATION, empty DATA, unknown ones.
+pub(super) enum Offence {
+    /// Too many frames that carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, CONTINUATION, empty DATA, unknown
+    /// ones.
     Control,
-    /// RST_STREAM.
+    /// Too many RST_STREAM.
     Resets,
+    /// PUSH_PROMISE, which no client may send (RFC 9113 §8.4), nor a service that was told so (§6.6). The `h2` crate
+    /// looks at the state of the stream first, and has a debug assertion that it breaks when we reset that stream.
+    Push,
+}
+
+impl Offence {
+    /// What the peer is told.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Control | Self::Resets => Reason::ENHANCE_YOUR_CALM,
+            Self::Push => Reason::PROTOCOL_ERROR,
+        }
+    }
 }
 
 /// What a peer may still send, and where in a frame its bytes are.
@@ -34,7 +50,7 @@ pub(super) struct Meter {
     control: Stock,
     resets: Stock,
     frames: RefCell<Frames>,
-    flood: Cell<Option<Flood>>,
+    offence: Cell<Option<Offence>>,
     settled: Cell<bool>,
 }
 
@@ -54,14 +70,14 @@ impl Meter {
             control: Stock::new(control),
             resets: Stock::new(resets),
             frames: RefCell::new(Frames { header: [0; HEADER], have: 0, left: preface, refilled: now }),
-            flood: Cell::new(None),
+            offence: Cell::new(None),
             settled: Cell::new(false),
         })
     }
 
-    /// The stock that ran out, if one did.
-    pub fn flood(&self) -> Option<Flood> {
-        self.flood.get()
+    /// Why the peer has to go, if it has to.
+    pub fn offence(&self) -> Option<Offence> {
+        self.offence.get()
     }
 
     /// Whether the peer's first SETTINGS came.
@@ -74,8 +90,8 @@ impl Meter {
         self.control.worked(bytes);
     }
 
-    /// Looks at bytes that came.
-    fn read(&self, mut bytes: &[u8], now: Instant) {
+    /// Looks at bytes that came. Returns how many of them may be passed on.
+    fn read(&self, bytes: &[u8], now: Instant) -> usize {
         let mut frames = self.frames.borrow_mut();
         let seconds = now.since(frames.refilled).as_secs_f64();
         if seconds > 0.01 {
@@ -83,22 +99,28 @@ impl Meter {
             self.control.refill(seconds);
             self.resets.refill(seconds);
         }
-        while !bytes.is_empty() {
-            let skip = frames.left.min(bytes.len());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let skip = frames.left.min(rest.len());
             frames.left -= skip;
-            bytes = &bytes[skip..];
-            let take = (HEADER - frames.have).min(bytes.len());
+            rest = &rest[skip..];
+            let before = bytes.len() - rest.len();
+            let take = (HEADER - frames.have).min(rest.len());
             let have = frames.have;
-            frames.header[have..have + take].copy_from_slice(&bytes[..take]);
-            bytes = &bytes[take..];
+            frames.header[have..have + take].copy_from_slice(&rest[..take]);
+            rest = &rest[take..];
             frames.have += take;
             if frames.have == HEADER {
                 frames.have = 0;
                 let [a, b, c, kind, flags, ..] = frames.header;
                 frames.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                 self.frame(kind, flags, frames.left);
+                if self.offence.get().is_some() {
+                    return before;
+                }
             }
         }
+        bytes.len()
     }
 
     fn frame(&self, kind: u8, flags: u8, length: usize) {
@@ -106,6 +128,7 @@ impl Meter {
         const HEADERS: u8 = 1;
         const RST_STREAM: u8 = 3;
         const SETTINGS: u8 = 4;
+        const PUSH_PROMISE: u8 = 5;
         const END_STREAM: u8 = 1;
         match kind {
             DATA if length > 0 || flags & END_STREAM != 0 => self.worked(length),
@@ -113,13 +136,14 @@ impl Meter {
             HEADERS => self.control.add(2.0),
             RST_STREAM => {
                 if !self.resets.take() {
-                    self.flood.set(Some(Flood::Resets));
+                    self.offence.set(Some(Offence::Resets));
                 }
             }
+            PUSH_PROMISE => self.offence.set(Some(Offence::Push)),
             _ => {
                 self.settled.set(self.settled.get() || kind == SETTINGS);
                 if !self.control.take() {
-                    self.flood.set(Some(Flood::Control));
+                    self.offence.set(Some(Offence::Control));
                 }
             }
         }
@@ -150,6 +174,10 @@ impl AsyncRead for Metered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.meter.offence().is_some() {
+            // No waker is needed: whoever polls the connection looks for an offence next.
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = if this.early_at < this.early.len() {
             let rest = &this.early[this.early_at..];
@@ -165,7 +193,11 @@ impl AsyncRead for Metered {
         };
         let came = &buffer.filled()[before..];
         if !came.is_empty() {
-            this.meter.read(came, this.clock.now());
+            let good = this.meter.read(came, this.clock.now());
+            buffer.set_filled(before + good);
+            if good == 0 {
+                return Poll::Pending;
+            }
         }
         read
     }
@@ -219,7 +251,7 @@ mod tests {
             for piece in bytes.chunks(cut) {
                 meter.read(piece, Instant::ZERO);
             }
-            assert_eq!((meter.flood(), meter.settled()), (Some(Flood::Control), false), "{cut}");
+            assert_eq!((meter.offence(), meter.settled()), (Some(Offence::Control), false), "{cut}");
         }
     }
 
@@ -230,9 +262,9 @@ mod tests {
         meter.read(&PING.repeat(10), Instant::ZERO + Duration::from_secs(10));
         meter.worked(5 * 1024);
         meter.read(&PING.repeat(6), Instant::ZERO + Duration::from_secs(10));
-        assert_eq!(meter.flood(), None);
+        assert_eq!(meter.offence(), None);
         meter.read(&PING, Instant::ZERO + Duration::from_secs(10));
-        assert_eq!(meter.flood(), Some(Flood::Control));
+        assert_eq!(meter.offence(), Some(Offence::Control));
     }
 
     #[test]
@@ -240,8 +272,17 @@ mod tests {
         let meter = Meter::new(10, 2, 3, Instant::ZERO);
         meter.read(b"PRI", Instant::ZERO);
         meter.read(&RESET.repeat(2), Instant::ZERO);
-        assert_eq!(meter.flood(), None);
+        assert_eq!(meter.offence(), None);
         meter.read(&RESET, Instant::ZERO);
-        assert_eq!(meter.flood(), Some(Flood::Resets));
+        assert_eq!(meter.offence(), Some(Offence::Resets));
+    }
+
+    #[test]
+    fn nothing_of_a_push_is_passed_on() {
+        const PUSH: [u8; 13] = [0, 0, 4, 5, 4, 0, 0, 0, 1, 0, 0, 0, 2];
+        let meter = Meter::new(10, 10, 0, Instant::ZERO);
+        let bytes = [&PING[..], &PUSH, &PING].concat();
+        assert_eq!(meter.read(&bytes, Instant::ZERO), PING.len());
+        assert_eq!(meter.offence(), Some(Offence::Push));
     }
 }

@@ -190,7 +190,13 @@ async fn drive(connection: Connection<Metered, Bytes>, state: Rc<State>) {
                 waiting.wake();
             }
         }
-        ended
+        match state.meter.offence() {
+            Some(offence) if ended.is_pending() => {
+                tracing::debug!(?offence, "a connection to a service is given up");
+                Poll::Ready(Ok(()))
+            }
+            _ => ended,
+        }
     })
     .await;
     state.closed.set(true);

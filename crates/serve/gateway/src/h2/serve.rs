@@ -19,7 +19,7 @@ use tokio::task::spawn_local;
 use super::SEND_BUFFER;
 use super::body::{Form, Incoming};
 use super::inbound::Inbound;
-use super::meter::{Flood, Meter, Metered};
+use super::meter::{Meter, Metered, Offence};
 use super::websocket::Handshake;
 use crate::client::Client;
 use crate::conn::Conn;
@@ -160,14 +160,14 @@ impl Serving {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-                        self.count(self.session.meter.flood());
+                        self.count(self.session.meter.offence());
                     }
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {}
             }
-            if self.session.meter.flood().is_some_and(|flood| self.send_away(flood)) {
+            if self.session.meter.offence().is_some_and(|offence| self.send_away(offence)) {
                 continue;
             }
             if self.session.deadline.poll(cx).is_pending() {
@@ -192,24 +192,25 @@ impl Serving {
         }
     }
 
-    /// Tells a client that only makes work to go. False when it was told before.
-    fn send_away(&mut self, flood: Flood) -> bool {
+    /// Tells a client to go. False when it was told before.
+    fn send_away(&mut self, offence: Offence) -> bool {
         if self.sent_away {
             return false;
         }
         (self.sent_away, self.leaving) = (true, true);
-        self.count(Some(flood));
-        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.count(Some(offence));
+        self.connection.abrupt_shutdown(offence.reason());
         self.session.deadline.set(self.session.worker.now() + LEAVE);
         true
     }
 
     /// Counts the limit that a client was sent away for; without a stock that ran out it was the frame layer's.
-    fn count(&self, flood: Option<Flood>) {
+    fn count(&self, offence: Option<Offence>) {
         let limits = &self.session.worker.stats.limits;
-        match flood {
-            Some(Flood::Control) => limits.http2_control_frames.one(),
-            Some(Flood::Resets) => limits.http2_resets.one(),
+        match offence {
+            Some(Offence::Control) => limits.http2_control_frames.one(),
+            Some(Offence::Resets) => limits.http2_resets.one(),
+            Some(Offence::Push) => {}
             None => limits.http2_frames.one(),
         }
     }

@@ -76,24 +76,54 @@ impl Frames {
         tokio::time::timeout(Duration::from_secs(20), self.read(stream)).await.expect("an answer, or an end")
     }
 
-    async fn read(&mut self, stream: u32) -> Saw {
-        let mut header = [0; 9];
-        while self.0.read_exact(&mut header).await.is_ok() {
-            let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
-            let mut payload = vec![0; length];
-            if self.0.read_exact(&mut payload).await.is_err() {
-                break;
+    /// Reads frames until a stream is reset.
+    pub async fn until_reset(&mut self, stream: u32) {
+        loop {
+            let frame = self.frame().await.expect("a reset");
+            if (frame.kind, frame.stream) == (3, stream) {
+                return;
             }
-            let of = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
-            match header[3] {
-                1 if of == stream => return Saw::Status(status(&payload)),
-                3 if of == stream => return Saw::Reset,
+        }
+    }
+
+    /// Reads frames to the end of the connection. Returns the code of its GOAWAY (RFC 9113 §7).
+    pub async fn goaway(&mut self) -> Option<u32> {
+        let mut code = None;
+        while let Some(frame) = self.frame().await {
+            if frame.kind == 7 {
+                code = frame.payload[4..8].try_into().ok().map(u32::from_be_bytes);
+            }
+        }
+        code
+    }
+
+    async fn read(&mut self, stream: u32) -> Saw {
+        while let Some(frame) = self.frame().await {
+            match frame.kind {
+                1 if frame.stream == stream => return Saw::Status(status(&frame.payload)),
+                3 if frame.stream == stream => return Saw::Reset,
                 7 => return Saw::Closed,
                 _ => {}
             }
         }
         Saw::Closed
     }
+
+    /// The next frame; none at the end of the connection.
+    async fn frame(&mut self) -> Option<Frame> {
+        let mut header = [0; 9];
+        self.0.read_exact(&mut header).await.ok()?;
+        let [a, b, c, kind, _, stream @ ..] = header;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.0.read_exact(&mut payload).await.ok()?;
+        Some(Frame { kind, stream: u32::from_be_bytes(stream), payload })
+    }
+}
+
+struct Frame {
+    kind: u8,
+    stream: u32,
+    payload: Vec<u8>,
 }
 
 /// The status at the front of a field block: one of HPACK's static table, or a literal with an indexed name.
