@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::h2::{Answer, connect, post, read, write};
+use common::h2::{connect, post, read, read_answer, write};
 use common::{config, start};
 use haechi_gateway::Gateway;
 use haechi_route::config::Protocol;
@@ -85,8 +85,7 @@ async fn the_callers_deadline_ends_the_call() {
     request.headers_mut().insert("grpc-timeout", "50m".parse().unwrap());
     let (response, mut up) = connect(address).await.send_request(request, false).unwrap();
     write(&mut up, Bytes::from_static(b"hello"), true).await.unwrap();
-    let answer =
-        tokio::time::timeout(Duration::from_secs(10), Answer::read(response)).await.unwrap().unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(10), read_answer(response)).await.unwrap().unwrap();
     assert_eq!((answer.status(), answer.field("grpc-status")), (200, Some("4")));
     assert_eq!(answer.field("content-length"), None, "trailers alone");
 }
@@ -96,7 +95,7 @@ async fn a_failure_is_a_status_of_grpc() {
     let (_gateway, address) = gateway(Service::refusing()).await;
     let (response, mut up) = connect(address).await.send_request(call(), false).unwrap();
     write(&mut up, Bytes::from_static(b"hello"), true).await.unwrap();
-    let answer = Answer::read(response).await.unwrap();
+    let answer = read_answer(response).await.unwrap();
     assert_eq!((answer.status(), answer.field("grpc-status")), (200, Some("14")));
     assert_eq!(answer.field("content-type"), Some("application/grpc"));
     assert_eq!(answer.field("grpc-message"), Some("the service refused the connection"));
@@ -144,7 +143,7 @@ async fn a_browsers_call_over_http2_fails_as_one() {
     request.headers_mut().insert("content-type", "application/grpc-web-text".parse().unwrap());
     let (response, mut up) = connect(address).await.send_request(request, false).unwrap();
     write(&mut up, Bytes::from_static(b"aGVsbG8="), true).await.unwrap();
-    let answer = Answer::read(response).await.unwrap();
+    let answer = read_answer(response).await.unwrap();
     assert_eq!(answer.field("content-type"), Some("application/grpc-web-text"));
     assert_eq!((answer.status(), answer.field("grpc-status")), (200, Some("14")));
 }

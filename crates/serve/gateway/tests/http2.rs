@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::h2::{Answer, ask, connect, get, post, write};
+use common::h2::{ask, connect, get, post, read_answer, write};
 use common::{config, start};
 use haechi_route::config::{GatewayConfig, Protocol};
 use haechi_testkit::{Client, Service};
@@ -137,7 +137,7 @@ async fn trailers_pass_between_those_who_take_them() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", "42".parse().unwrap());
     stream.send_trailers(trailers).unwrap();
-    let answer = Answer::read(response).await.unwrap();
+    let answer = read_answer(response).await.unwrap();
     assert!(answer.text().ends_with("/t Some(\"42\") body"), "{}", answer.text());
     assert_eq!(answer.trailers.get("x-done").unwrap(), "yes");
     // A client that did not say so gets none.
@@ -154,7 +154,7 @@ async fn a_large_body_goes_both_ways_through_small_windows() {
     let send = connect(address).await;
     let (response, mut stream) = send.clone().ready().await.unwrap().send_request(post("/"), false).unwrap();
     write(&mut stream, vec![b'x'; SIZE].into(), true).await.unwrap();
-    let answer = Answer::read(response).await.unwrap();
+    let answer = read_answer(response).await.unwrap();
     assert!(answer.body.ends_with(&vec![b'x'; SIZE]));
 }
 
@@ -230,7 +230,7 @@ async fn a_drain_lets_streams_end_and_no_other_begin() {
     };
     assert_eq!(refused.reason(), Some(h2::Reason::NO_ERROR));
     GO.notify_one();
-    assert_eq!(Answer::read(response).await.unwrap().text(), "late");
+    assert_eq!(read_answer(response).await.unwrap().text(), "late");
     assert_eq!(draining.await.unwrap().cut, 0);
 }
 

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::h3::{Answer, NAME, Saw, ask, connect, quic, request, speaks_h3};
+use common::h3::{NAME, Saw, ask, connect, quic, read_answer, request, speaks_h3};
 use common::tls::{Ca, serial_of};
 use common::{config, service, start};
 use haechi_core::Generation;
@@ -153,7 +153,7 @@ async fn trailers_pass_both_ways() {
     trailers.insert("x-sum", "42".parse().unwrap());
     stream.send_trailers(trailers).await.unwrap();
     stream.finish().await.unwrap();
-    let answer = Answer::read(&mut stream).await.unwrap();
+    let answer = read_answer(&mut stream).await.unwrap();
     assert_eq!(answer.text(), "POST /t Some(\"42\") 4");
     assert_eq!(answer.trailers.get("x-done").unwrap(), "yes");
     // A client that did not say so gets none.
@@ -338,7 +338,7 @@ async fn a_configuration_opens_and_closes_it() {
     // Wanted again while the old connection still ends: it waits for the port.
     gateway.apply(at(&with), Generation(3)).await.unwrap();
     answer.send(()).unwrap();
-    assert_eq!(Answer::read(&mut stream).await.unwrap().text(), "late");
+    assert_eq!(read_answer(&mut stream).await.unwrap().text(), "late");
     answer.send(()).unwrap();
     loop {
         let Ok(connection) = quic(&ca, None, address).await else { continue };
@@ -407,6 +407,6 @@ async fn a_client_whose_address_changes_goes_on() {
     service.wait_for(2).await;
     answer.send(()).unwrap();
     answer.send(()).unwrap();
-    assert_eq!(Answer::read(&mut stream).await.unwrap().text(), "late");
-    assert_eq!(Answer::read(&mut other).await.unwrap().text(), "late");
+    assert_eq!(read_answer(&mut stream).await.unwrap().text(), "late");
+    assert_eq!(read_answer(&mut other).await.unwrap().text(), "late");
 }

@@ -11,6 +11,8 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::answer::Answer;
+
 /// A connection with prior knowledge.
 pub async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.unwrap();
@@ -20,32 +22,11 @@ pub async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     send.ready().await.unwrap()
 }
 
-/// An answer, its body and its trailers.
-#[derive(Debug)]
-pub struct Answer {
-    pub head: Response<()>,
-    pub body: Vec<u8>,
-    pub trailers: HeaderMap,
-}
-
-impl Answer {
-    pub fn status(&self) -> u16 {
-        self.head.status().as_u16()
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.head.headers().get(name)?.to_str().ok()
-    }
-
-    pub async fn read(response: ResponseFuture) -> Result<Self, h2::Error> {
-        let (head, mut stream) = response.await?.into_parts();
-        let (body, trailers) = read(&mut stream).await?;
-        Ok(Self { head: Response::from_parts(head, ()), body, trailers })
-    }
+/// Reads an answer to its end.
+pub async fn read_answer(response: ResponseFuture) -> Result<Answer, h2::Error> {
+    let (head, mut stream) = response.await?.into_parts();
+    let (body, trailers) = read(&mut stream).await?;
+    Ok(Answer { head: Response::from_parts(head, ()), body, trailers })
 }
 
 /// A body and its trailers.
@@ -84,7 +65,7 @@ pub async fn ask(
     if let Some(body) = body {
         write(&mut stream, Bytes::from_static(body), true).await?;
     }
-    Answer::read(response).await
+    read_answer(response).await
 }
 
 /// A GET.

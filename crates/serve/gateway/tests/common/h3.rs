@@ -9,10 +9,11 @@ use h3::client::{RequestStream, SendRequest};
 use h3::error::StreamError;
 use h3_quinn::OpenStreams;
 use haechi_route::config::{GatewayConfig, Http3, Listener};
-use http::{HeaderMap, Request, Response};
+use http::Request;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
 
+use super::answer::Answer;
 use super::tls::{Ca, Issued, tls};
 
 pub const NAME: &str = "test.example";
@@ -53,36 +54,15 @@ pub async fn connect(ca: &Ca, address: SocketAddr) -> (Connection, Sending) {
     (connection, send)
 }
 
-/// An answer, its body and its trailers.
-#[derive(Debug)]
-pub struct Answer {
-    pub head: Response<()>,
-    pub body: Vec<u8>,
-    pub trailers: HeaderMap,
-}
-
-impl Answer {
-    pub fn status(&self) -> u16 {
-        self.head.status().as_u16()
+/// Reads an answer to its end.
+pub async fn read_answer(stream: &mut Stream) -> Result<Answer, StreamError> {
+    let head = stream.recv_response().await?;
+    let mut body = Vec::new();
+    while let Some(mut data) = stream.recv_data().await? {
+        body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
     }
-
-    pub fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).unwrap()
-    }
-
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.head.headers().get(name)?.to_str().ok()
-    }
-
-    pub async fn read(stream: &mut Stream) -> Result<Self, StreamError> {
-        let head = stream.recv_response().await?;
-        let mut body = Vec::new();
-        while let Some(mut data) = stream.recv_data().await? {
-            body.extend_from_slice(&data.copy_to_bytes(data.remaining()));
-        }
-        let trailers = stream.recv_trailers().await?.unwrap_or_default();
-        Ok(Self { head, body, trailers })
-    }
+    let trailers = stream.recv_trailers().await?.unwrap_or_default();
+    Ok(Answer { head, body, trailers })
 }
 
 /// Sends a request and reads its answer.
@@ -96,7 +76,7 @@ pub async fn ask(
         stream.send_data(body).await?;
     }
     stream.finish().await?;
-    Answer::read(&mut stream).await
+    read_answer(&mut stream).await
 }
 
 /// A request without a body.

@@ -1,6 +1,7 @@
 //! Configurations for tests.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod answer;
 pub mod frames;
 pub mod h2;
 pub mod h3;
