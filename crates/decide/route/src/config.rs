@@ -4,7 +4,9 @@
 //! the gateway runs them. A reload is the difference between two [`GatewayConfig`]s.
 
 mod layer4;
+mod limits;
 mod proxy;
+mod service;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,11 @@ use haechi_core::{Address, RouteName, ServiceName};
 
 pub use crate::action::{Action, Asked, Files, Redirect, RedirectPath, Respond, Scheme, Symlinks};
 pub use layer4::{Layer4, Layer4Route, ListenerProtocol};
+pub use limits::Limits;
 pub use proxy::{BadNetwork, Network, ProxyFrom, ProxyVersion};
+pub use service::{
+    Balance, Connections, Ejection, Endpoints, Protocol, RetryBudget, Service, StaticEndpoint,
+};
 pub use tls::{
     Acme, Certificate, Challenge, ClientCertificates, Hsts, ServiceTls, Tls, TlsVersion, UnknownName,
 };
@@ -259,140 +265,6 @@ impl Default for Retry {
     }
 }
 
-/// A set of endpoints and how one is picked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Service {
-    /// Where its endpoints come from.
-    pub endpoints: Endpoints,
-    /// How one is picked.
-    pub balance: Balance,
-    /// When one is left out for a while.
-    pub ejection: Ejection,
-    /// Tokens for retries.
-    pub retry_budget: RetryBudget,
-    /// Bounds on connections.
-    pub connections: Connections,
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// Spoken to over TLS.
-    pub tls: Option<ServiceTls>,
-    /// Told by the PROXY protocol who asks. A connection then carries one client's request and no other's.
-    pub proxy_protocol: Option<ProxyVersion>,
-}
-
-/// What a service speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1, over TLS too: every service speaks it, and it carries every upgrade.
-    #[default]
-    Auto,
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2, known beforehand.
-    Http2,
-}
-
-/// Where endpoints come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoints {
-    /// These.
-    Static(Vec<StaticEndpoint>),
-    /// Every address of this name, resolved again by its TTL while serving.
-    Dns {
-        /// Name to resolve.
-        host: String,
-        /// Port of every address.
-        port: u16,
-    },
-    /// Instances of this service in the registry's stream.
-    Registry(ServiceName),
-}
-
-/// One endpoint written in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StaticEndpoint {
-    /// Where.
-    pub address: Address,
-    /// Share relative to its peers; 100 is usual.
-    pub weight: u16,
-}
-
-/// How an endpoint is picked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Balance {
-    /// The better of two drawn at random, by requests in flight and latency, over weight.
-    #[default]
-    P2c,
-    /// In turn, by weight, smoothly interleaved.
-    RoundRobin,
-    /// At random, by weight.
-    Random,
-}
-
-/// When an endpoint is left out on what the gateway itself saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ejection {
-    /// Whether it is done at all.
-    pub enabled: bool,
-    /// Consecutive soft failures (resets, timeouts) before an endpoint is left out. Refused connections, and
-    /// an endpoint that answered nobody since the attempt that timed out, leave at once.
-    pub consecutive: u32,
-    /// How long the first time; doubles each further time.
-    pub base: Duration,
-    /// At most this long.
-    pub max: Duration,
-}
-
-impl Default for Ejection {
-    fn default() -> Self {
-        Self { enabled: true, consecutive: 5, base: Duration::from_secs(1), max: Duration::from_secs(30) }
-    }
-}
-
-/// A token bucket fed by successes: each success adds `percent`/100 of a token, each retry takes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryBudget {
-    /// Retries per 100 successes.
-    pub percent: u32,
-    /// Tokens that come by themselves each second, so that a quiet service can retry.
-    pub floor_per_second: u32,
-    /// Most tokens kept by a quiet service; a busy one keeps what 10 to 20 seconds of successes earn.
-    pub burst: u32,
-}
-
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self { percent: 20, floor_per_second: 10, burst: 100 }
-    }
-}
-
-/// Bounds on connections to a service, per worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connections {
-    /// Idle ones kept per endpoint.
-    pub idle_per_endpoint: u32,
-    /// An idle one is closed after this.
-    pub idle_timeout: Duration,
-    /// One that was made this long ago carries no other request; zero is no bound.
-    pub lifetime: Duration,
-    /// Requests that one carries; 0 is no bound.
-    pub requests: u32,
-    /// Requests in flight, and so connections in use. More are refused.
-    pub in_flight: u32,
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self {
-            idle_per_endpoint: 256,
-            idle_timeout: Duration::from_secs(55),
-            lifetime: Duration::from_secs(3600),
-            requests: 0,
-            in_flight: 10_000,
-        }
-    }
-}
-
 /// Where each request's line goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLog {
@@ -410,109 +282,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// Bounds on what a client may do. Each is counted when it strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request's head, its line included.
-    pub head_bytes: usize,
-    /// Header fields in a head, at most 128.
-    pub headers: usize,
-    /// Bytes of a request's target.
-    pub target_bytes: usize,
-    /// Bytes of a request's body; 0 is no bound.
-    pub body_bytes: u64,
-    /// Bytes of a chunk's extensions, and of all trailers of a body.
-    pub chunk_extra_bytes: usize,
-    /// Open client connections, over all listeners and workers. Beyond it those that wait for their client for
-    /// the longest time give way.
-    pub connections: usize,
-    /// Of these, from one address (IPv6: one /64); 0 is no bound.
-    pub connections_per_address: usize,
-    /// Idle connections to services, over all services and workers. Beyond it the oldest are closed.
-    pub idle_connections: usize,
-    /// Bytes of further requests that are read ahead while one is in flight.
-    pub pipelined_bytes: usize,
-    /// Answers that each worker compresses at the same time.
-    pub compressors: usize,
-    /// Bytes of small files' contents that each worker remembers.
-    pub file_cache_bytes: usize,
-    /// Pipes of one worker, for large bodies between plain sockets; without one they are copied.
-    pub pipes: usize,
-    /// Bytes a second of a request's body that a client must send, or of an answer that it must take, on the
-    /// average; the route's idle bound is allowed for in advance. 0 is no bound.
-    pub min_rate: u64,
-    /// For a request's head to arrive, from its first byte.
-    pub head_timeout: Duration,
-    /// For a client connection to stay idle between requests.
-    pub keep_alive: Duration,
-    /// Streams of an HTTP/2 connection at once.
-    pub http2_streams: u32,
-    /// Bytes of a stream's body that its peer may send ahead.
-    pub http2_window: u32,
-    /// The same for all streams of a connection together.
-    pub http2_connection_window: u32,
-    /// HTTP/2 frames that carry nothing, within ten seconds and beyond what real work brings with it.
-    pub http2_control_frames: u32,
-    /// Streams that a client may reset within ten seconds.
-    pub http2_resets: u32,
-    /// Streams of an HTTP/3 connection at once.
-    pub http3_streams: u32,
-    /// Bytes of a stream's body that a client may send ahead.
-    pub http3_window: u32,
-    /// The same for all streams of a connection together, and as much of all answers that the client has not
-    /// acknowledged.
-    pub http3_connection_window: u32,
-    /// HTTP/3 frames and streams that carry nothing, within ten seconds and beyond what real work brings with it.
-    pub http3_control_frames: u32,
-    /// Streams of HTTP/3 that a client may reset within ten seconds.
-    pub http3_resets: u32,
-    /// TLS handshakes under way, per worker.
-    pub handshakes: usize,
-    /// For a TLS handshake to be done, or a ClientHello to arrive that decides where its connection goes.
-    pub handshake_timeout: Duration,
-    /// For a connection that switched protocols (WebSocket) and in which no byte moves.
-    pub tunnel_idle: Duration,
-    /// For tunnels whose listener or route is gone.
-    pub tunnel_drain: Duration,
-    /// UDP sessions, per worker. Beyond it those that were quiet for the longest time give way.
-    pub udp_sessions: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head_bytes: 32 << 10,
-            headers: 100,
-            target_bytes: 16 << 10,
-            body_bytes: 0,
-            chunk_extra_bytes: 8 << 10,
-            connections: 100_000,
-            connections_per_address: 0,
-            idle_connections: 100_000,
-            pipelined_bytes: 64 << 10,
-            compressors: 256,
-            file_cache_bytes: 16 << 20,
-            pipes: 128,
-            min_rate: 500,
-            head_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(75),
-            http2_streams: 128,
-            http2_window: 256 << 10,
-            http2_connection_window: 1 << 20,
-            http2_control_frames: 10_000,
-            http2_resets: 1_000,
-            http3_streams: 128,
-            http3_window: 256 << 10,
-            http3_connection_window: 1 << 20,
-            http3_control_frames: 10_000,
-            http3_resets: 1_000,
-            handshakes: 10_000,
-            handshake_timeout: Duration::from_secs(10),
-            tunnel_idle: Duration::from_secs(3600),
-            tunnel_drain: Duration::from_secs(600),
-            udp_sessions: 10_000,
-        }
-    }
 }

@@ -113,7 +113,7 @@ async fn status_at(client: &Client, base: &str, app: &str, id: &str) -> Option<S
 async fn until_at(client: &Client, base: &str, (app, id): (&str, &str), wanted: Option<&str>) {
     let reached = tokio::time::timeout(SPREAD, async {
         while status_at(client, base, app, id).await.as_deref() != wanted {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::task::yield_now().await;
         }
     });
     assert!(reached.await.is_ok(), "{app}/{id} is {wanted:?} at {base}");
