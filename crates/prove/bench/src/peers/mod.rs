@@ -9,9 +9,11 @@ pub mod nginx;
 pub mod pingora;
 pub mod spring;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use haechi_core::rng::from_entropy;
 
 use crate::error::Error;
 use crate::machine::child::Child;
@@ -113,10 +115,23 @@ impl Gateway {
     }
 }
 
-/// An address of this machine that nothing listens at. Another program could take it before it is used; the
-/// start then fails and says so.
+/// An address of this machine that nothing listens at, nor has a datagram socket at.
+///
+/// Its port is below those that the kernel gives to outgoing connections, of which a load makes many: one of them could
+/// take it before it is used. Another server could still; the start then fails and says so.
 pub fn free_address() -> Result<SocketAddr, Error> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    const LOWEST: u16 = 10_000;
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let outgoing: Option<u16> = range.split_whitespace().next().and_then(|first| first.parse().ok());
+    // Where outgoing connections have nearly all ports, there is nothing better than luck.
+    let below = outgoing.unwrap_or_default().max(2 * LOWEST);
+    let mut rng = from_entropy();
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], rng.u16(LOWEST..below)));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
 }
 
 /// Writes a self-signed certificate and its key, ECDSA on P-256 as most sites have.
