@@ -53,7 +53,8 @@ enum Command {
     Kill(kill::Options),
     /// Slow, idle and flooding clients beside good ones: no request of a good one may fail.
     Hostile(hostile::Options),
-    /// Mixed and mutated traffic of every protocol for an hour beside good clients: no panic, no leak.
+    /// Mixed and mutated traffic of every protocol for an hour beside good clients: HTTP/1.1, HTTP/2, HTTP/3, gRPC,
+    /// WebSocket, TLS, TCP, UDP, Unix sockets, registry, config server, admin. No panic, no leak, no good request lost.
     Soak(soak::Options),
     /// Thousands of instances restarted one by one, with connections closed at awkward moments: no GET may fail, no POST
     /// may arrive twice.

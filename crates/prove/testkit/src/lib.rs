@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that can't go on should stop")]
 
 mod client;
+pub mod h3;
 mod message;
 mod name_server;
 mod service;

@@ -11,7 +11,7 @@ use common::tls::{Ca, serial_of};
 use common::{config, service, start};
 use haechi_core::Generation;
 use haechi_route::config::{GatewayConfig, Http3, Protocol};
-use haechi_testkit::Service;
+use haechi_testkit::{Service, h3 as wire};
 use http::HeaderMap;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
@@ -289,7 +289,7 @@ async fn a_drain_lets_streams_end_and_takes_no_more() {
     let (gateway, address) = start(speaks_h3(config(&[service.address]), &ca)).await;
     let connection = quic(&ca, None, address).await.unwrap();
     let head = [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "a")];
-    let head = common::h3::frame(1, &common::h3::section(&head));
+    let head = wire::frame(1, &wire::section(&head));
     let (mut send, receive) = connection.open_bi().await.unwrap();
     send.write_all(&head).await.unwrap();
     send.finish().unwrap();

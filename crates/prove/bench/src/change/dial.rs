@@ -1,12 +1,13 @@
-//! Ways to the gateway: in the clear or over TLS, for HTTP/1.1 or HTTP/2.
+//! Ways to the gateway: in the clear, over TLS or a Unix socket, for HTTP/1.1 or HTTP/2.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use haechi_core::Address;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::error::Error;
 
 /// The name that the certificate is for.
-const NAME: &str = "bench.local";
+pub const NAME: &str = "bench.local";
 
 /// A connection, whatever is below.
 pub trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -26,14 +27,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 pub struct Way {
     /// What failures are told with.
     pub name: &'static str,
-    pub address: SocketAddr,
+    pub address: Address,
     tls: Option<TlsConnector>,
 }
 
 impl Way {
     /// HTTP/1.1, or HTTP/2 with prior knowledge.
-    pub fn clear(name: &'static str, address: SocketAddr) -> Self {
-        Self { name, address, tls: None }
+    pub fn clear(name: &'static str, address: impl Into<Address>) -> Self {
+        Self { name, address: address.into(), tls: None }
     }
 
     /// Over TLS with this protocol by ALPN; `certificate` is trusted and nothing else is.
@@ -43,25 +44,37 @@ impl Way {
         certificate: &CertificateDer<'static>,
         protocol: &[u8],
     ) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).map_err(io::Error::other)?;
-        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        Ok(Self { name, address, tls: Some(TlsConnector::from(Arc::new(config))) })
+        let config = trusting(certificate, protocol)?;
+        Ok(Self { name, address: address.into(), tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
     /// Connects.
     pub async fn open(&self) -> io::Result<Box<dyn Io>> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
+        let stream: Box<dyn Io> = match &self.address {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        };
         match &self.tls {
-            None => Ok(Box::new(stream)),
+            None => Ok(stream),
             Some(connector) => {
                 let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
                 Ok(Box::new(connector.connect(name, stream).await?))
             }
         }
     }
+}
+
+/// TLS with this protocol by ALPN; `certificate` is trusted and nothing else is.
+pub fn trusting(certificate: &CertificateDer<'static>, protocol: &[u8]) -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).map_err(io::Error::other)?;
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(config)
 }
 
 /// Writes a certificate that signs itself and its key to `file`.

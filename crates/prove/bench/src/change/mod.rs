@@ -5,6 +5,7 @@
 pub mod dial;
 pub mod http1;
 pub mod http2;
+pub mod listen;
 pub mod service;
 pub mod websocket;
 
@@ -18,9 +19,9 @@ use std::time::Duration;
 
 use clap::Args;
 use dial::Way;
-use haechi_core::{Clock, SystemClock};
+use haechi_core::{Address, Clock, SystemClock};
+use listen::Listener;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpListener;
 use tokio::task::spawn_local;
 
 use crate::error::Error;
@@ -69,6 +70,9 @@ pub struct Seen {
     pub not_taken: Cell<u64>,
     /// Messages that came back.
     pub messages: Cell<u64>,
+    /// Datagrams that came back, and of these those that were sent more than once.
+    pub datagrams: Cell<u64>,
+    pub sent_again: Cell<u64>,
     /// What went wrong.
     pub failures: RefCell<Vec<String>>,
 }
@@ -80,13 +84,15 @@ impl Seen {
         if same { Ok(()) } else { Err(io::Error::other("another message came back")) }
     }
 
-    async fn rest(&self) {
+    /// Between two requests.
+    pub async fn rest(&self) {
         if !self.pause.is_zero() {
             tokio::time::sleep(self.pause).await;
         }
     }
 
-    fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
+    /// Something went wrong.
+    pub fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
         self.failures.borrow_mut().push(format!("{what}: {why}"));
     }
 }
@@ -96,9 +102,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let clock = SystemClock::start();
     let folder = tempfile::Builder::new().prefix("haechi-bench-").tempdir()?;
     let certificate = dial::certificate(&folder.path().join(CERTIFICATE))?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = Listener::tcp().await?;
     let (web, tls) = (free_address()?, free_address()?);
-    let places = Places { web, tls, service: listener.local_addr()? };
+    let places = Places { web, tls, service: listener.address()? };
     spawn_local(service::serve(listener, options.download));
     let program = options.haechi.clone().unwrap_or_else(crate::haechi_beside_this);
     let mut child = haechi::up_everywhere(&program, folder.path(), &places.configuration(0))?;
@@ -127,7 +133,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
             tasks.push(spawn_local(websocket::over_http2(http2.clone(), seen.clone())));
         }
     }
-    let changed = changes(&options, &program, folder.path(), places, &clock).await;
+    let changed = changes(&options, &program, folder.path(), &places, &clock).await;
     seen.stop.set(true);
     for task in tasks {
         task.await.map_err(|error| Error::Missed(error.to_string()))?;
@@ -160,18 +166,17 @@ pub async fn run(options: Options) -> Result<(), Error> {
 }
 
 /// Who listens where.
-#[derive(Clone, Copy)]
 struct Places {
     /// The gateway, in the clear.
     web: SocketAddr,
     /// The gateway, with TLS.
     tls: SocketAddr,
-    service: SocketAddr,
+    service: Address,
 }
 
 impl Places {
     /// The file that answers `version`.
-    fn configuration(self, version: u32) -> String {
+    fn configuration(&self, version: u32) -> String {
         let Self { web, tls, service } = self;
         format!(
             "gateway:
@@ -193,7 +198,7 @@ async fn changes(
     options: &Options,
     program: &Path,
     folder: &Path,
-    places: Places,
+    places: &Places,
     clock: &Arc<dyn Clock>,
 ) -> Result<(i32, Duration), Error> {
     let (began, file) = (clock.now(), folder.join("haechi.yaml"));

@@ -6,22 +6,23 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest as _, Sha1};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
+
+use super::dial::Io;
+use super::listen::Listener;
 
 /// Most bytes of a head, here and at the clients.
 const HEAD: usize = 4096;
 
 /// Serves all who come; the long answer has `bytes` bytes.
-pub async fn serve(listener: TcpListener, bytes: u64) {
-    while let Ok((stream, _)) = listener.accept().await {
+pub async fn serve(listener: Listener, bytes: u64) {
+    while let Ok(stream) = listener.accept().await {
         // The gateway closes connections when it likes.
         spawn_local(async move { drop(connection(stream, bytes).await) });
     }
 }
 
-async fn connection(mut stream: TcpStream, bytes: u64) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn connection(mut stream: impl Io, bytes: u64) -> io::Result<()> {
     while let Some(head) = head(&mut stream).await? {
         if head.starts_with(b"GET /download ") {
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
@@ -43,7 +44,7 @@ async fn connection(mut stream: TcpStream, bytes: u64) -> io::Result<()> {
 }
 
 /// Agrees as RFC 6455 §4.2.2 says and sends every message back, unmasked. All are short.
-async fn websocket(mut stream: TcpStream, head: &[u8]) -> io::Result<()> {
+async fn websocket(mut stream: impl Io, head: &[u8]) -> io::Result<()> {
     let text = String::from_utf8_lossy(head);
     let key = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;

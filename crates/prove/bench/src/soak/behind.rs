@@ -1,132 +1,36 @@
-//! The services behind the gateway: one that answers and is strict about what it is sent, one that answers what no
-//! service should, both for HTTP/1 and HTTP/2, and one that sends back bytes.
+//! Services that answer what none should, for HTTP/1, HTTP/2, bytes and datagrams.
 
-use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use haechi_core::rng::Rng;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt::set_socket_linger;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::spawn_local;
 
 use super::bytes::{mutated, noise, some};
 use super::frames;
 use super::seeds::Seeds;
+use crate::change::listen::{Accepted, Listener};
 
 /// The longest that a service which stalls does so.
 const STALL_MS: u64 = 3000;
-/// Room for the fields that the gateway adds to the most that it takes.
-const FIELDS: usize = 200;
-/// Bytes that are shown of what could not be read.
-const SHOWN: usize = 4 << 10;
-
-/// What the strict service met.
-#[derive(Debug, Default)]
-pub struct Met {
-    /// Requests.
-    pub requests: Cell<u64>,
-    /// What it could not read: what the gateway sends is always one unambiguous message.
-    pub refused: RefCell<Vec<String>>,
-}
-
-/// hyper, which reads HTTP/1.1 strictly.
-pub async fn strict(listener: TcpListener, met: Rc<Met>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let met = met.clone();
-        spawn_local(async move {
-            let answering = hyper::service::service_fn(|request| answer(request, met.clone()));
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(None).max_headers(FIELDS);
-            let seen = Rc::new(RefCell::new(Vec::new()));
-            let stream = Overheard { stream, seen: seen.clone() };
-            // The gateway may leave at any time, and hyper knows fewer bytes of targets than RFC 3986 has.
-            if let Err(error) = server.serve_connection(TokioIo::new(stream), answering).await
-                && error.is_parse()
-                && !error.to_string().contains("URI")
-            {
-                let last = seen.borrow().escape_ascii().to_string();
-                met.refused.borrow_mut().push(format!("{error}: …{last}"));
-            }
-        });
-    }
-}
-
-/// A connection of which the last bytes that came are kept, to show what could not be read.
-struct Overheard {
-    stream: TcpStream,
-    seen: Rc<RefCell<Vec<u8>>>,
-}
-
-impl AsyncRead for Overheard {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let this = self.get_mut();
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        let mut seen = this.seen.borrow_mut();
-        seen.extend_from_slice(&buffer.filled()[before..]);
-        let beyond = seen.len().saturating_sub(SHOWN);
-        seen.drain(..beyond);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Overheard {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-async fn answer(request: Request<Incoming>, met: Rc<Met>) -> Result<Response<Full<Bytes>>, Infallible> {
-    met.requests.set(met.requests.get() + 1);
-    let path = request.uri().path().to_owned();
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-    let length = body.as_ref().map_or(0, Bytes::len);
-    let text = match path.as_str() {
-        "/large" => "large ".repeat(200_000),
-        path if path.starts_with("/text") => "text that can be compressed; ".repeat(200),
-        "/slow" => {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            "slow".to_owned()
-        }
-        _ => format!("{length} bytes"),
-    };
-    let answer = Response::builder().header("content-type", "text/plain").header("etag", "\"1\"");
-    Ok(answer.body(Full::from(text)).unwrap_or_default())
-}
+/// The largest datagram over IPv4, without its headers.
+pub const LARGEST: usize = 65_507;
 
 /// Answers from the table and mutations of them, in pieces; stalls and resets.
-pub async fn wrong(listener: TcpListener, seeds: Rc<Seeds>, mut rng: Rng) {
-    while let Ok((stream, _)) = listener.accept().await {
+pub async fn wrong(listener: Listener, seeds: Rc<Seeds>, mut rng: Rng) {
+    while let Ok(stream) = listener.accept().await {
         let (seeds, mut rng) = (seeds.clone(), rng.fork());
         // How it ends is what the gateway has to bear.
         spawn_local(async move { drop(answer_wrongly(stream, &seeds, &mut rng).await) });
     }
 }
 
-async fn answer_wrongly(mut stream: TcpStream, seeds: &Seeds, rng: &mut Rng) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn answer_wrongly(mut stream: Box<dyn Accepted>, seeds: &Seeds, rng: &mut Rng) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 << 10];
     while stream.read(&mut buffer).await? > 0 {
         let seed = some(rng, &seeds.answers);
@@ -193,14 +97,14 @@ async fn answer_grpc(
 }
 
 /// Frames that nobody asked for.
-pub async fn wrong_frames(listener: TcpListener, mut rng: Rng) {
-    while let Ok((stream, _)) = listener.accept().await {
+pub async fn wrong_frames(listener: Listener, mut rng: Rng) {
+    while let Ok(stream) = listener.accept().await {
         let mut rng = rng.fork();
         spawn_local(async move { drop(send_frames(stream, &mut rng).await) });
     }
 }
 
-async fn send_frames(mut stream: TcpStream, rng: &mut Rng) -> std::io::Result<()> {
+async fn send_frames(mut stream: Box<dyn Accepted>, rng: &mut Rng) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 << 10];
     while stream.read(&mut buffer).await? > 0 {
         let bytes = frames::of_service(rng);
@@ -214,14 +118,14 @@ async fn send_frames(mut stream: TcpStream, rng: &mut Rng) -> std::io::Result<()
 }
 
 /// Sends bytes back, sometimes other ones, and sometimes closes or resets.
-pub async fn bytes_back(listener: TcpListener, mut rng: Rng) {
-    while let Ok((stream, _)) = listener.accept().await {
+pub async fn bytes_back(listener: Listener, mut rng: Rng) {
+    while let Ok(stream) = listener.accept().await {
         let mut rng = rng.fork();
         spawn_local(async move { drop(send_back(stream, &mut rng).await) });
     }
 }
 
-async fn send_back(mut stream: TcpStream, rng: &mut Rng) -> std::io::Result<()> {
+async fn send_back(mut stream: Box<dyn Accepted>, rng: &mut Rng) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 << 10];
     loop {
         let count = stream.read(&mut buffer).await?;
@@ -232,6 +136,47 @@ async fn send_back(mut stream: TcpStream, rng: &mut Rng) -> std::io::Result<()> 
             2 => stream.write_all(&noise(rng, 9000)).await?,
             3 => stream.shutdown().await?,
             _ => stream.write_all(&buffer[..count]).await?,
+        }
+    }
+}
+
+/// Sends each datagram back.
+pub async fn datagrams_back(socket: UdpSocket) {
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        // An error tells of a session that has ended.
+        if let Ok((count, from)) = socket.recv_from(&mut buffer).await {
+            drop(socket.send_to(&buffer[..count], from).await);
+        }
+    }
+}
+
+/// Answers with other datagrams, twice, late, from elsewhere or never.
+pub async fn datagrams_wrong(socket: UdpSocket, elsewhere: UdpSocket, mut rng: Rng) {
+    let (socket, mut buffer) = (Rc::new(socket), vec![0; LARGEST]);
+    loop {
+        let Ok((count, from)) = socket.recv_from(&mut buffer).await else { continue };
+        let same = buffer[..count].to_vec();
+        // What the gateway does not take is lost.
+        match rng.u8(..9) {
+            0 | 1 => {}
+            2 => drop(elsewhere.send_to(&same, from).await),
+            3 => {
+                let (socket, late) = (socket.clone(), Duration::from_millis(rng.u64(..STALL_MS)));
+                spawn_local(async move {
+                    tokio::time::sleep(late).await;
+                    drop(socket.send_to(&same, from).await);
+                });
+            }
+            4 => {
+                for _ in 0..rng.usize(2..30) {
+                    drop(socket.send_to(&same, from).await);
+                }
+            }
+            5 => drop(socket.send_to(&[], from).await),
+            6 => drop(socket.send_to(&vec![rng.u8(..); LARGEST], from).await),
+            7 => drop(socket.send_to(&mutated(&same, b"another", &mut rng), from).await),
+            _ => drop(socket.send_to(&noise(&mut rng, 2000), from).await),
         }
     }
 }

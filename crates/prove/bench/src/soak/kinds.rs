@@ -4,22 +4,22 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use haechi_core::rng::Rng;
-use http::Request;
-use tokio::task::spawn_local;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection};
 
 use super::bytes::{mutated, noise, one, some};
 use super::frames;
+use super::quic::Quic;
 use super::seeds::{Parts, Seeds};
-use super::setup::Places;
+use super::setup::{Paths, Places};
+use super::streams::{self, Manner};
 use super::talk::{Heard, dial, talk};
+use crate::change::Seen;
 use crate::change::dial::Way;
 
 /// A kind, and how many turns of all it has.
-pub const KINDS: [(Kind, u32); 17] = [
+pub const KINDS: [(Kind, u32); 23] = [
     (Kind::Good, 6),
     (Kind::Pipelined, 6),
     (Kind::Malformed, 12),
@@ -37,6 +37,12 @@ pub const KINDS: [(Kind, u32); 17] = [
     (Kind::Registry, 14),
     (Kind::Config, 8),
     (Kind::Admin, 5),
+    (Kind::Unix, 10),
+    (Kind::Streams, 14),
+    (Kind::StreamsLeft, 6),
+    (Kind::WrongOverStreams, 6),
+    (Kind::Packets, 8),
+    (Kind::Datagrams, 8),
 ];
 
 /// What is sent where.
@@ -59,6 +65,12 @@ pub enum Kind {
     Registry,
     Config,
     Admin,
+    Unix,
+    Streams,
+    StreamsLeft,
+    WrongOverStreams,
+    Packets,
+    Datagrams,
 }
 
 impl Kind {
@@ -82,6 +94,12 @@ impl Kind {
             Self::Registry => "registry",
             Self::Config => "config server",
             Self::Admin => "admin",
+            Self::Unix => "Unix socket, mutated",
+            Self::Streams => "HTTP/3, mutated",
+            Self::StreamsLeft => "HTTP/3, left in its middle",
+            Self::WrongOverStreams => "malformed answers over HTTP/3",
+            Self::Packets => "QUIC packets, mutated",
+            Self::Datagrams => "UDP datagrams",
         }
     }
 }
@@ -90,10 +108,16 @@ impl Kind {
 pub struct Stage {
     pub seeds: Rc<Seeds>,
     pub places: Places,
+    pub paths: Paths,
     /// Over TLS, by HTTP/1.1 and HTTP/2.
     pub tls: [Way; 2],
     /// What ClientHellos are made with.
     pub hello: Arc<ClientConfig>,
+    /// The same for QUIC.
+    pub hello_of_quic: Arc<ClientConfig>,
+    pub quic: Quic,
+    /// What comes back to somebody else is told to.
+    pub seen: Rc<Seen>,
 }
 
 /// What came of a turn.
@@ -110,6 +134,12 @@ impl Stage {
     pub async fn turn(&self, kind: Kind, rng: &mut Rng) -> std::io::Result<Turn> {
         let Places { web, proxied, admin, registry, config, .. } = self.places;
         match kind {
+            Kind::Streams => self.streams(Manner::Wrong, rng).await,
+            Kind::StreamsLeft => self.streams(Manner::Leaves, rng).await,
+            Kind::WrongOverStreams => self.streams(Manner::Asks, rng).await,
+            Kind::Packets => self.packets(rng).await,
+            Kind::Datagrams => self.datagrams(rng).await,
+            Kind::Unix => self.unix(rng).await,
             Kind::Grpc => self.grpc(rng).await,
             Kind::OverTls => over(&self.tls[0], &self.mutated(rng), rng).await,
             Kind::FramesOverTls => over(&self.tls[1], &frames::of_client(rng), rng).await,
@@ -130,10 +160,28 @@ impl Stage {
                     Kind::Admin => (admin, control(&self.seeds.admin, rng)),
                     _ => (web, some(rng, &self.seeds.good).to_vec()),
                 };
-                let heard = talk(dial(rng, address).await?, &bytes, rng).await;
+                let heard = talk(dial(rng, &address.into()).await?, &bytes, rng).await;
                 Ok(if kind == Kind::Frames { of_frames(&heard) } else { of_http1(&heard) })
             }
         }
+    }
+
+    /// As over TCP, and sometimes at a socket that comes and goes.
+    async fn unix(&self, rng: &mut Rng) -> std::io::Result<Turn> {
+        let path = if rng.u8(..6) == 0 { &self.paths.extra } else { &self.paths.web };
+        let bytes = match rng.u8(..8) {
+            0 => some(rng, &self.seeds.malformed).to_vec(),
+            1 => self.pipelined(rng),
+            2 => below("bad", rng),
+            3 => self.websocket(rng),
+            _ => self.mutated(rng),
+        };
+        Ok(of_http1(&talk(dial(rng, path).await?, &bytes, rng).await))
+    }
+
+    async fn streams(&self, manner: Manner, rng: &mut Rng) -> std::io::Result<Turn> {
+        let to = if rng.u8(..6) == 0 { self.places.extra_tls } else { self.places.tls };
+        self.quic.turn(streams::conversation(rng, manner), to, rng).await
     }
 
     fn mutated(&self, rng: &mut Rng) -> Vec<u8> {
@@ -187,49 +235,6 @@ impl Stage {
         }
         bytes.extend(some(rng, &self.seeds.good));
         bytes
-    }
-
-    /// A call over HTTP/2; the client may leave in its middle.
-    async fn grpc(&self, rng: &mut Rng) -> std::io::Result<Turn> {
-        let stream = dial(rng, self.places.web).await?;
-        let Ok((client, connection)) = h2::client::handshake(stream).await else {
-            return Ok(Turn { closed: true, ..Turn::default() });
-        };
-        let driver = spawn_local(connection);
-        let mut turn = Turn::default();
-        let called = async {
-            let mut client = client.ready().await?;
-            for _ in 0..rng.usize(1..6) {
-                let timeout = *one(rng, &["1S", "20m", "0n", "99999999H", "1", "xS", "200000u"]);
-                let to = *one(rng, &["http://a/grpc/a.B/c", "http://a/frames/a.B/c", "http://a/bad/a.B/c"]);
-                let request = Request::post(to).header("content-type", "application/grpc");
-                let request = request.header("te", "trailers").header("grpc-timeout", timeout);
-                client = client.ready().await?;
-                let (answer, mut sender) =
-                    client.send_request(request.body(()).unwrap_or_default(), false)?;
-                for _ in 0..rng.usize(..4) {
-                    sender.send_data(Bytes::from(noise(rng, 3000)), false)?;
-                }
-                if rng.u8(..6) == 0 {
-                    sender.send_reset(h2::Reason::CANCEL);
-                    continue;
-                }
-                sender.send_data(Bytes::new(), true)?;
-                // A service that answers wrongly has its stream reset, and the next call is made.
-                if let Ok(answer) = answer.await {
-                    turn.answers[usize::from(answer.status().as_u16() / 100 - 1) % 5] += 1;
-                    let mut body = answer.into_body();
-                    while let Some(Ok(part)) = body.data().await {
-                        body.flow_control().release_capacity(part.len())?;
-                    }
-                }
-            }
-            Ok::<_, h2::Error>(())
-        };
-        let whole = tokio::time::timeout(std::time::Duration::from_secs(10), called).await;
-        turn.closed = !matches!(whole, Ok(Ok(()))) && turn.answers == [0; 5];
-        driver.abort();
-        Ok(turn)
     }
 }
 

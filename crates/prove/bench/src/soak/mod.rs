@@ -1,16 +1,25 @@
 //! `soak`: an hour of mixed traffic against a program built with assertions. Good, malformed and mutated messages of
-//! every protocol go to every kind of listener, services answer what none should, and the configuration changes all the
-//! while. Beside it good clients ask and must all be answered. No panic, no growth: memory is flat after warming up,
-//! connections and descriptors return when the traffic ends.
+//! every protocol, HTTP/3 and datagrams among them, go to every kind of listener, services at ports and Unix sockets
+//! answer what none should, and the configuration changes all the while. Beside it good clients ask and must all be
+//! answered, each with what is its own. No panic, no growth: memory is flat after warming up, sessions keep to their
+//! bound, connections and descriptors return when the traffic ends.
 
 mod behind;
 mod bytes;
+mod calls;
+mod configuration;
+mod datagrams;
 mod frames;
+mod good;
 mod kinds;
+mod packets;
 mod picture;
+mod quic;
 mod report;
 mod seeds;
 mod setup;
+mod streams;
+mod strict;
 mod talk;
 mod watch;
 
@@ -23,20 +32,22 @@ use std::time::Duration;
 use clap::Args;
 use haechi_core::rng::{self, Rng};
 use haechi_core::{Clock, Instant, SystemClock};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::spawn_local;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::change::dial::{self, Way};
-use crate::change::{Seen, applied, http1, http2, websocket};
+use crate::change::{Seen, applied};
 use crate::error::Error;
 use crate::machine::child::Child;
 use crate::machine::limits::raise_open_files;
 use crate::peers::haechi;
-use behind::Met;
+use configuration::{SESSIONS, configuration};
 use kinds::{KINDS, Stage};
+use quic::Quic;
 use report::{Found, Tally};
 use seeds::Seeds;
-use setup::{CERTIFICATE, Places, Services};
+use setup::{CERTIFICATE, Paths, Places, Services};
+use strict::Met;
 use watch::Sample;
 
 /// How long the program may take to start.
@@ -66,13 +77,14 @@ pub struct Options {
     /// Haechi's program; by default the one beside this program.
     #[arg(long)]
     haechi: Option<PathBuf>,
-    /// Keep the program's configuration and log in this folder.
+    /// Keep the program's configuration and log in this folder. Its sockets are elsewhere, as their paths must be short.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Write a picture of the memory here.
+    /// Write a picture of memory, descriptors, sessions and connections over time, and of what became of each kind of
+    /// traffic, here.
     #[arg(long)]
     svg: Option<PathBuf>,
-    /// Write all samples here.
+    /// Write all samples, and the counts of each kind of traffic and of the good clients, here.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -86,15 +98,16 @@ pub async fn run(options: Options) -> Result<(), Error> {
     setup::folders(&folder)?;
     let mut rng = rng::seeded(options.seed);
     let (seeds, met) = (Rc::new(Seeds::read()), Rc::new(Met::default()));
-    let places = Places::free()?;
-    let services = Services::start(&seeds, &met, &mut rng).await?;
+    let (places, paths) = (Places::free()?, Paths::within(temporary.path()));
+    let services = Services::start(temporary.path(), &seeds, &met, &mut rng).await?;
     let certificate = dial::certificate(&folder.join(CERTIFICATE))?;
     let program = options.haechi.clone().unwrap_or_else(crate::haechi_beside_this);
-    let first = setup::configuration(&places, &services, 0);
+    let first = configuration(&places, &paths, &services, 0);
     let mut child = haechi::up_everywhere(&program, &folder, &first)?;
     child.accepts(places.web, START).await?;
     applied(places.web, 0, &clock).await?;
-    let before = Sample::take(child.pid(), clock.now(), &*clock);
+    let metrics = watch::metrics(places.admin).await;
+    let before = Sample::take(child.pid(), clock.now(), &*clock, metrics.as_deref());
 
     let seen = Rc::new(Seen { pause: PAUSE, ..Seen::default() });
     let tls = [
@@ -102,10 +115,26 @@ pub async fn run(options: Options) -> Result<(), Error> {
         Way::tls("h2", places.tls, &certificate, b"h2")?,
     ];
     let clear = [Way::clear("good h1", places.web), Way::clear("good h2", places.web)];
-    let mut tasks = good(&clear, &tls, &seen);
-    let roots = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
-    let stage =
-        Rc::new(Stage { seeds, places, tls: tls.clone(), hello: Arc::new(roots.with_no_client_auth()) });
+    let unix = [
+        Way::clear("h1 over a Unix socket", paths.web.clone()),
+        Way::clear("h2 over a Unix socket", paths.web.clone()),
+    ];
+    let quic = Quic::trusting(&certificate)?;
+    let mut tasks = good::over([&clear, &tls, &unix], &seen);
+    for _ in 0..2 {
+        tasks.push(spawn_local(good::over_http3(quic.clone(), places.tls, rng.fork(), seen.clone())));
+        tasks.push(spawn_local(good::datagrams(places.udp, rng.fork(), seen.clone())));
+    }
+    let stage = Rc::new(Stage {
+        seeds,
+        places,
+        paths: paths.clone(),
+        tls: tls.clone(),
+        hello: Arc::new(hello(b"http/1.1")),
+        hello_of_quic: Arc::new(hello(b"h3")),
+        quic,
+        seen: seen.clone(),
+    });
     let tally = Rc::new(Tally::default());
     for _ in 0..options.connections {
         tasks.push(spawn_local(traffic(stage.clone(), tally.clone(), rng.fork(), seen.clone())));
@@ -113,10 +142,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let span = Duration::from_secs_f64(options.seconds);
     let (began, mut samples) = (clock.now(), Vec::new());
-    let change = |version| setup::configuration(&places, &services, version);
+    let change = |version| configuration(&places, &paths, &services, version);
     let changed = tokio::select! {
         changed = changes(&folder, &change, places.web, &clock, began + span) => changed,
-        ended = look(&mut child, began, &clock, &mut samples) => Err(ended),
+        ended = look(&mut child, places.admin, began, &clock, &mut samples) => Err(ended),
     };
     seen.stop.set(true);
     for task in tasks {
@@ -125,28 +154,23 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let after = returned(&child, places.admin, before, &clock).await;
     let (panics, lines) = watch::panics(&folder.join("output"))?;
     let found = Found { before, after, samples, panics, lines, changed, seconds: options.seconds };
+    let workers = std::thread::available_parallelism()?.get();
     if let Some(path) = &options.svg {
-        std::fs::write(path, picture::memory(&found.samples))?;
+        std::fs::write(path, picture::draw(&found.samples, &tally))?;
     }
     if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&found.samples)?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&report::json(&found, &tally, &seen))?)?;
     }
     report::print(&found, &tally, &seen, &met);
-    report::verdict(&found, &seen, &met)
+    report::verdict(&found, &seen, &met, workers * SESSIONS)
 }
 
-/// Good clients: requests over connections that are kept and that aren't, of both protocols, and WebSockets that live
-/// through all of it.
-fn good(clear: &[Way; 2], tls: &[Way; 2], seen: &Rc<Seen>) -> Vec<JoinHandle<()>> {
-    let mut tasks = Vec::new();
-    for [over_http1, over_http2] in [clear, tls] {
-        tasks.push(spawn_local(http1::requests(over_http1.clone(), true, seen.clone())));
-        tasks.push(spawn_local(http1::requests(over_http1.clone(), false, seen.clone())));
-        tasks.push(spawn_local(http2::requests(over_http2.clone(), seen.clone())));
-        tasks.push(spawn_local(websocket::over_http1(over_http1.clone(), seen.clone())));
-        tasks.push(spawn_local(websocket::over_http2(over_http2.clone(), seen.clone())));
-    }
-    tasks
+/// What ClientHellos are made with that lead to no handshake.
+fn hello(protocol: &[u8]) -> ClientConfig {
+    let builder = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    config
 }
 
 /// One turn after another, of a kind drawn anew each time.
@@ -193,9 +217,16 @@ async fn changes(
 }
 
 /// Looks again and again; returns when the program ended by itself.
-async fn look(child: &mut Child, began: Instant, clock: &Arc<dyn Clock>, samples: &mut Vec<Sample>) -> Error {
+async fn look(
+    child: &mut Child,
+    admin: SocketAddr,
+    began: Instant,
+    clock: &Arc<dyn Clock>,
+    samples: &mut Vec<Sample>,
+) -> Error {
     while !child.has_ended() {
-        samples.push(Sample::take(child.pid(), began, &**clock));
+        let metrics = watch::metrics(admin).await;
+        samples.push(Sample::take(child.pid(), began, &**clock, metrics.as_deref()));
         tokio::time::sleep(LOOK).await;
     }
     Error::Missed("the program ended by itself".to_owned())
@@ -205,8 +236,8 @@ async fn look(child: &mut Child, began: Instant, clock: &Arc<dyn Clock>, samples
 async fn returned(child: &Child, admin: SocketAddr, before: Sample, clock: &Arc<dyn Clock>) -> report::After {
     let began = clock.now();
     loop {
-        let sample = Sample::take(child.pid(), began, &**clock);
         let metrics = watch::metrics(admin).await;
+        let sample = Sample::take(child.pid(), began, &**clock, metrics.as_deref());
         let after = report::After { sample, metrics };
         if after.left(before).is_empty() || clock.now().since(began) > RETURN {
             return after;

@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 
-use super::behind::Met;
+use serde::Serialize;
+use serde_json::{Value, json};
+
 use super::kinds::{KINDS, Turn};
+use super::strict::Met;
 use super::watch::{Sample, is_flat, sixths, sum};
 use crate::change::Seen;
 use crate::error::Error;
@@ -12,10 +15,12 @@ use crate::report::table::Table;
 /// Descriptors that may be more than before: pipes and what a look at the process itself opens.
 const KEPT: usize = 64;
 /// What must be nought again, each a gauge of the program.
-const GAUGES: [&str; 4] = [
+const GAUGES: [&str; 6] = [
     "haechi_client_connections",
     "haechi_in_flight",
     "haechi_layer4_open",
+    "haechi_udp_sessions",
+    "haechi_http3_connections",
     "haechi_tls_handshakes_under_way",
 ];
 
@@ -23,12 +28,16 @@ const GAUGES: [&str; 4] = [
 #[derive(Debug, Default)]
 pub struct Tally(RefCell<[Row; KINDS.len()]>);
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Row {
-    turns: u64,
-    unreached: u64,
-    closed: u64,
-    answers: [u64; 5],
+/// What became of a kind.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Row {
+    pub turns: u64,
+    /// The connection was not made.
+    pub unreached: u64,
+    /// The connection was closed without an answer.
+    pub closed: u64,
+    /// By class, 1xx first.
+    pub answers: [u64; 5],
 }
 
 impl Tally {
@@ -45,6 +54,11 @@ impl Tally {
                 }
             }
         }
+    }
+
+    /// Each kind by its name.
+    pub fn rows(&self) -> Vec<(&'static str, Row)> {
+        KINDS.iter().zip(*self.0.borrow()).map(|((kind, _), row)| (kind.name(), row)).collect()
     }
 }
 
@@ -98,10 +112,10 @@ pub struct Found {
 pub fn print(found: &Found, tally: &Tally, seen: &Seen, met: &Met) {
     let mut table =
         Table::new(["traffic", "connections", "2xx", "3xx", "4xx", "5xx", "closed without", "not made"]);
-    for ((kind, _), row) in KINDS.iter().zip(*tally.0.borrow()) {
+    for (name, row) in tally.rows() {
         let [_, ok, redirects, refused, failed] = row.answers;
         let counts = [row.turns, ok, redirects, refused, failed, row.closed, row.unreached];
-        table.row(std::iter::once(kind.name().to_owned()).chain(counts.map(|count| count.to_string())));
+        table.row(std::iter::once(name.to_owned()).chain(counts.map(|count| count.to_string())));
     }
     println!("{table}");
     let mut memory = Table::new(["process", "1st sixth", "2nd", "3rd", "4th", "5th", "6th", "after"]);
@@ -119,15 +133,22 @@ pub fn print(found: &Found, tally: &Tally, seen: &Seen, met: &Met) {
     memory.row(std::iter::once("memory, MiB, median".to_owned()).chain(medians));
     memory.row(std::iter::once("descriptors, most".to_owned()).chain(most(|sample| sample.descriptors)));
     memory.row(std::iter::once("threads, most".to_owned()).chain(most(|sample| sample.threads)));
+    let sessions = most(|sample| sample.udp_sessions);
+    memory.row(std::iter::once("UDP sessions, most".to_owned()).chain(sessions));
+    let http3 = most(|sample| sample.http3_connections);
+    memory.row(std::iter::once("HTTP/3 connections, most".to_owned()).chain(http3));
     println!("{memory}");
     println!(
-        "{:.0} s, {} configurations applied; good clients: {} requests and {} messages answered right, {} failed; \
+        "{:.0} s, {} configurations applied; good clients: {} requests and {} messages answered right, {} datagrams \
+         came back, {} of them when sent again, {} failed; \
          {} panics counted, {} lines of {} in the log tell of one; the strict service took {} requests and could not \
          read {}",
         found.seconds,
         found.changed.as_ref().copied().unwrap_or_default(),
         seen.requests.get(),
         seen.messages.get(),
+        seen.datagrams.get(),
+        seen.sent_again.get(),
         seen.failures.borrow().len(),
         found.after.panics(),
         found.panics.len(),
@@ -137,8 +158,27 @@ pub fn print(found: &Found, tally: &Tally, seen: &Seen, met: &Met) {
     );
 }
 
-/// Whether all of it holds.
-pub fn verdict(found: &Found, seen: &Seen, met: &Met) -> Result<(), Error> {
+/// All of it for other programs.
+pub fn json(found: &Found, tally: &Tally, seen: &Seen) -> Value {
+    let kinds: Value = tally.rows().into_iter().map(|(name, row)| (name.to_owned(), json!(row))).collect();
+    json!({
+        "seconds": found.seconds,
+        "kinds": kinds,
+        "good": {
+            "requests": seen.requests.get(),
+            "messages": seen.messages.get(),
+            "datagrams": seen.datagrams.get(),
+            "datagrams sent again": seen.sent_again.get(),
+            "failures": seen.failures.borrow().clone(),
+        },
+        "panics": found.panics,
+        "samples": found.samples,
+        "after": found.after.sample,
+    })
+}
+
+/// Whether all of it holds. There may be so many sessions of UDP.
+pub fn verdict(found: &Found, seen: &Seen, met: &Met, sessions: usize) -> Result<(), Error> {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
@@ -158,6 +198,10 @@ pub fn verdict(found: &Found, seen: &Seen, met: &Met) -> Result<(), Error> {
     let refused = met.refused.borrow();
     must(refused.is_empty(), format!("the strict service could not read a request: {:?}", first(&refused)));
     must(is_flat(&sixths(&found.samples)), "memory grew".to_owned());
+    let most = found.samples.iter().map(|sample| sample.udp_sessions).max().unwrap_or(0);
+    must(most <= sessions, format!("{most} sessions of UDP, and {sessions} may be"));
+    let datagrams = seen.datagrams.get();
+    must(datagrams > 0, "no datagram came back".to_owned());
     let left = found.after.left(found.before);
     must(left.is_empty(), left.join(", "));
     if wrong.is_empty() { Ok(()) } else { Err(Error::Missed(wrong.join("; "))) }

@@ -1,17 +1,20 @@
-//! What the program serves while it is soaked: every part and every kind of listener and service, in a file that says
-//! something else with each version.
+//! Where the program listens while it is soaked, and the services behind it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
 
+use haechi_core::Address;
 use haechi_core::rng::Rng;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::spawn_local;
 
-use super::behind::{self, Met};
+use super::behind;
 use super::seeds::Seeds;
+use super::strict::{self, Met};
 use crate::backend::{self, Behaviour};
+use crate::change::listen::Listener;
 use crate::change::service;
 use crate::error::Error;
 use crate::peers::free_address;
@@ -31,6 +34,12 @@ pub struct Places {
     pub sni: SocketAddr,
     /// A listener that comes and goes.
     pub extra: SocketAddr,
+    /// Passed on; the one behind the second answers wrongly.
+    pub udp: SocketAddr,
+    pub udp_wrong: SocketAddr,
+    /// Listeners that come and go, for TLS with HTTP/3 or without, and for datagrams.
+    pub extra_tls: SocketAddr,
+    pub extra_udp: SocketAddr,
     pub admin: SocketAddr,
     pub registry: SocketAddr,
     pub config: SocketAddr,
@@ -45,8 +54,11 @@ impl Places {
             proxied: free_address()?,
             tcp: free_address()?,
             sni: free_address()?,
-            // No connection begins at this address, so that none has the port while nothing listens.
-            extra: std::net::TcpListener::bind("127.0.1.1:0")?.local_addr()?,
+            extra: free_address()?,
+            udp: free_address()?,
+            udp_wrong: free_address()?,
+            extra_tls: free_address()?,
+            extra_udp: free_address()?,
             admin: free_address()?,
             registry: free_address()?,
             config: free_address()?,
@@ -54,48 +66,109 @@ impl Places {
     }
 }
 
-/// The services behind it.
-#[derive(Debug, Clone, Copy)]
+/// The same of Unix sockets.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    pub web: Address,
+    /// A listener that comes and goes.
+    pub extra: Address,
+}
+
+impl Paths {
+    /// In this folder.
+    pub fn within(folder: &Path) -> Self {
+        let at = |name| Address::unix(folder.join(name));
+        Self { web: at("web.sock"), extra: at("extra.sock") }
+    }
+}
+
+/// Where a service has its endpoints, as the file lists them.
+#[derive(Debug, Clone)]
+pub struct Endpoints(Vec<Address>);
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(Address::to_string).collect();
+        write!(f, "[{}]", texts.join(", "))
+    }
+}
+
+/// The services behind it; most listen at a port and a Unix socket.
+#[derive(Debug, Clone)]
 pub struct Services {
-    good: SocketAddr,
-    strict: SocketAddr,
-    wrong: SocketAddr,
-    wrong_frames: SocketAddr,
-    grpc: SocketAddr,
-    tunnel: SocketAddr,
-    bytes_back: SocketAddr,
+    pub good: Endpoints,
+    pub strict: Endpoints,
+    pub wrong: Endpoints,
+    pub wrong_frames: Endpoints,
+    pub grpc: SocketAddr,
+    pub tunnel: SocketAddr,
+    pub bytes_back: Endpoints,
+    /// One at a port, the other at a Unix socket.
+    pub back: [Endpoints; 2],
+    pub datagrams_back: SocketAddr,
+    /// One that answers wrongly, and one where nobody is.
+    pub datagrams_wrong: [SocketAddr; 2],
 }
 
 impl Services {
-    /// Starts them.
-    pub async fn start(seeds: &Rc<Seeds>, met: &Rc<Met>, rng: &mut Rng) -> Result<Self, Error> {
-        let mut listeners = Vec::new();
-        for _ in 0..7 {
-            listeners.push(TcpListener::bind("127.0.0.1:0").await?);
-        }
-        let mut at = |start: &mut dyn FnMut(TcpListener)| {
-            let listener = listeners.pop().ok_or_else(|| Error::Missing("a listener".to_owned()))?;
-            let address = listener.local_addr()?;
-            start(listener);
-            Ok::<_, Error>(address)
+    /// Starts them; their Unix sockets are in `folder`.
+    pub async fn start(
+        folder: &Path,
+        seeds: &Rc<Seeds>,
+        met: &Rc<Met>,
+        rng: &mut Rng,
+    ) -> Result<Self, Error> {
+        let at = |name: &str| Listener::unix(&folder.join(name));
+        let [back_tcp, back_unix] = [Listener::tcp().await?, at("back.sock")?];
+        let (grpc, tunnel) =
+            (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
+        let (sends_back, wrong) =
+            (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+        let started = Self {
+            good: both(at("good.sock")?, |listener| {
+                drop(spawn_local(service::serve(listener, 0)));
+            })
+            .await?,
+            strict: both(at("strict.sock")?, |listener| {
+                drop(spawn_local(strict::strict(listener, met.clone())));
+            })
+            .await?,
+            wrong: both(at("wrong.sock")?, |listener| {
+                drop(spawn_local(behind::wrong(listener, seeds.clone(), rng.fork())));
+            })
+            .await?,
+            wrong_frames: both(at("frames.sock")?, |listener| {
+                drop(spawn_local(behind::wrong_frames(listener, rng.fork())));
+            })
+            .await?,
+            bytes_back: both(at("bytes.sock")?, |listener| {
+                drop(spawn_local(behind::bytes_back(listener, rng.fork())));
+            })
+            .await?,
+            grpc: grpc.local_addr()?,
+            tunnel: tunnel.local_addr()?,
+            back: [Endpoints(vec![back_tcp.address()?]), Endpoints(vec![back_unix.address()?])],
+            datagrams_back: sends_back.local_addr()?,
+            datagrams_wrong: [wrong.local_addr()?, free_address()?],
         };
-        let mut spawned = rng.fork();
-        Ok(Self {
-            good: at(&mut |listener| drop(spawn_local(service::serve(listener, 0))))?,
-            strict: at(&mut |listener| drop(spawn_local(behind::strict(listener, met.clone()))))?,
-            wrong: at(&mut |listener| {
-                drop(spawn_local(behind::wrong(listener, seeds.clone(), spawned.fork())));
-            })?,
-            wrong_frames: at(&mut |listener| {
-                drop(spawn_local(behind::wrong_frames(listener, spawned.fork())));
-            })?,
-            grpc: at(&mut |listener| drop(spawn_local(behind::grpc(listener, spawned.fork()))))?,
-            tunnel: at(&mut |listener| {
-                drop(spawn_local(backend::serve(listener, Behaviour::default())));
-            })?,
-            bytes_back: at(&mut |listener| drop(spawn_local(behind::bytes_back(listener, spawned.fork()))))?,
-        })
+        spawn_local(behind::grpc(grpc, rng.fork()));
+        spawn_local(backend::serve(tunnel, Behaviour::default()));
+        spawn_local(strict::back(back_tcp));
+        spawn_local(strict::back(back_unix));
+        spawn_local(behind::datagrams_back(sends_back));
+        let elsewhere = UdpSocket::bind("127.0.0.1:0").await?;
+        spawn_local(behind::datagrams_wrong(wrong, elsewhere, rng.fork()));
+        Ok(started)
     }
+}
+
+/// A service at a port and at this socket.
+async fn both(unix: Listener, mut serve: impl FnMut(Listener)) -> Result<Endpoints, Error> {
+    let tcp = Listener::tcp().await?;
+    let endpoints = Endpoints(vec![tcp.address()?, unix.address()?]);
+    serve(tcp);
+    serve(unix);
+    Ok(endpoints)
 }
 
 /// The folders that it reads.
@@ -113,64 +186,4 @@ pub fn folders(folder: &Path) -> Result<(), Error> {
         std::fs::write(file, text)?;
     }
     Ok(())
-}
-
-/// The file of this version. What good clients use stays; beside it things change, come and go.
-pub fn configuration(places: &Places, services: &Services, version: u32) -> String {
-    let Places { web, tls, proxied, tcp, sni, extra, admin, registry, config } = places;
-    let Services { good, strict, wrong, wrong_frames, grpc, tunnel, bytes_back } = services;
-    let (odd, third) = (version % 2 == 1, version % 3);
-    let extra = if odd { format!("    - {{ name: extra, listen: {extra} }}\n") } else { String::new() };
-    // Left out by turns, so that both an endpoint that is left out and one that never is are met.
-    let eject = third == 0;
-    let streams = 16 << third;
-    format!(
-        "admin: {{ listen: {admin} }}
-registry:
-  listen: {registry}
-  max-instances: 2000
-  lease: {{ duration: 9s, renewal-interval: 3s }}
-  self-preservation: {{ enabled: false }}
-  delta-retention: 10s
-config:
-  listen: {config}
-  native: {{ locations: [properties, \"properties/{{application}}\"] }}
-  encrypt: {{ key: a-key }}
-gateway:
-  listeners:
-    - {{ name: web, listen: {web} }}
-    - {{ name: tls, listen: {tls}, tls: {{ certificates: [{CERTIFICATE}] }} }}
-    - {{ name: proxied, listen: {proxied}, proxy-protocol: {{}} }}
-    - {{ name: tcp, listen: {tcp}, protocol: tcp }}
-    - {{ name: sni, listen: {sni}, protocol: tls }}
-{extra}  access-log: {{ path: access.log, format: json }}
-  limits: {{ connections-per-address: 1000, http2-streams: {streams}, head-timeout: 3s, handshake-timeout: 3s }}
-  tcp-routes: [{{ name: tcp, listener: tcp, service: bytes-back, timeouts: {{ idle: 5s }} }}]
-  tls-routes:
-    - {{ name: named, listener: sni, hosts: [bench.local], service: bytes-back, timeouts: {{ idle: 5s }} }}
-    - {{ name: others, listener: sni, service: tunnel, timeouts: {{ idle: 5s }} }}
-  routes:
-    - {{ name: version, match: {{ path: /version }}, respond: {{ status: 200, body: \"{version:08}\" }} }}
-    - {{ name: small, match: {{ path: /small }}, service: good }}
-    - {{ name: echo, match: {{ path: /echo }}, service: good }}
-    - {{ name: wrong, match: {{ path: /bad/** }}, service: wrong, timeouts: {{ first-byte: 1s, idle: 2s }} }}
-    - {{ name: frames, match: {{ path: /frames/** }}, service: wrong-frames, timeouts: {{ first-byte: 1s, idle: 2s }} }}
-    - {{ name: grpc, match: {{ path: /grpc/** }}, service: grpc }}
-    - {{ name: tunnel, match: {{ path: /tunnel/** }}, service: tunnel }}
-    - {{ name: files, match: {{ path: /files/** }}, strip-prefix: /files, files: {{ root: files, listing: {odd} }} }}
-    - {{ name: text, match: {{ path: /text/** }}, filters: [{{ compress: {{}} }}], service: strict }}
-    - {{ name: registered, match: {{ path: /only-in-this-file/{third} }}, service: registered }}
-    - {{ name: turn-{version}, match: {{ path: /turn/{version}/** }}, redirect: {{ path: /case, status: 307 }} }}
-    - {{ name: all, match: {{ path: /** }}, service: strict }}
-services:
-  good: {{ endpoints: [{good}] }}
-  strict: {{ endpoints: [{strict}] }}
-  wrong: {{ endpoints: [{wrong}], ejection: {{ enabled: {eject} }}, protocol: http1 }}
-  wrong-frames: {{ endpoints: [{wrong_frames}], ejection: {{ enabled: {eject} }}, protocol: h2 }}
-  grpc: {{ endpoints: [{grpc}], protocol: h2 }}
-  tunnel: {{ endpoints: [{tunnel}] }}
-  bytes-back: {{ endpoints: [{bytes_back}] }}
-  registered: {{ endpoints: {{ registry: DEMO }} }}
-"
-    )
 }

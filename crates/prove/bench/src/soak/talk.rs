@@ -5,21 +5,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use haechi_core::Address;
 use haechi_core::rng::Rng;
 use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, UnixStream};
 
 use crate::change::dial::Io;
 
 /// Without a byte for so long, a client leaves.
-const QUIET: Duration = Duration::from_millis(300);
+pub const QUIET: Duration = Duration::from_millis(300);
 /// The longest pause between two pieces of a message.
 const PAUSE_MS: u64 = 20;
 /// No connection lasts longer.
-const LONGEST: Duration = Duration::from_secs(20);
+pub const LONGEST: Duration = Duration::from_secs(20);
 /// Of an answer, so much is looked through for statuses.
-const KEPT: usize = 256 << 10;
+pub const KEPT: usize = 256 << 10;
 
 /// How a connection ended, and what came before.
 #[derive(Debug, Default, Clone)]
@@ -46,16 +47,25 @@ impl Heard {
     }
 }
 
-/// Connects from one of 200 addresses; some connections will be reset when they are dropped.
-pub async fn dial(rng: &mut Rng, to: SocketAddr) -> io::Result<TcpStream> {
+/// One of the 200 addresses that clients have, with a port that the system chooses.
+pub fn source(rng: &mut Rng) -> SocketAddr {
+    ([127, 0, 0, rng.u8(2..202)], 0).into()
+}
+
+/// Connects from one of them; some connections will be reset when they are dropped.
+pub async fn dial(rng: &mut Rng, to: &Address) -> io::Result<Box<dyn Io>> {
+    let to = match to {
+        Address::Tcp(to) => *to,
+        Address::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
+    };
     let socket = TcpSocket::new_v4()?;
-    socket.bind(([127, 0, 0, rng.u8(2..202)], 0).into())?;
+    socket.bind(source(rng))?;
     let stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;
     if rng.u8(..10) == 0 {
         set_socket_linger(&stream, Some(Duration::ZERO))?;
     }
-    Ok(stream)
+    Ok(Box::new(stream))
 }
 
 /// Sends `bytes` and hears what comes of it.

@@ -19,7 +19,7 @@ const GROWTH: f64 = 1.10;
 const STEPS: f64 = (4 << 20) as f64;
 
 /// One look at the process.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Sample {
     /// Since the start.
     pub seconds: f64,
@@ -29,17 +29,23 @@ pub struct Sample {
     pub descriptors: usize,
     /// Running ones.
     pub threads: usize,
+    /// Sessions of UDP, and connections of HTTP/3; nought when the program didn't say.
+    pub udp_sessions: usize,
+    pub http3_connections: usize,
 }
 
 impl Sample {
-    /// Looks.
-    pub fn take(pid: u32, began: Instant, clock: &dyn Clock) -> Self {
+    /// Looks; `metrics` is what the program says of itself.
+    pub fn take(pid: u32, began: Instant, clock: &dyn Clock, metrics: Option<&str>) -> Self {
+        let gauge = |name| metrics.map_or(0, |metrics| sum(metrics, name) as usize);
         let count = |what| fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count);
         Self {
             seconds: clock.now().since(began).as_secs_f64(),
             memory: memory_of_tree(pid),
             descriptors: count("fd"),
             threads: count("task"),
+            udp_sessions: gauge("haechi_udp_sessions"),
+            http3_connections: gauge("haechi_http3_connections"),
         }
     }
 }
@@ -98,7 +104,7 @@ mod tests {
     use super::*;
 
     fn samples(memory: impl Fn(usize) -> u64) -> Vec<Sample> {
-        let of = |n| Sample { seconds: n as f64, memory: memory(n) << 20, descriptors: 1, threads: 1 };
+        let of = |n| Sample { seconds: n as f64, memory: memory(n) << 20, ..Sample::default() };
         (0..600).map(of).collect()
     }
 

@@ -84,37 +84,6 @@ pub fn request(method: &str, target: &str) -> Request<()> {
     Request::builder().method(method).uri(format!("https://{NAME}{target}")).body(()).unwrap()
 }
 
-/// A frame.
-pub fn frame(kind: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    haechi_http::h3::write_number(&mut out, kind);
-    haechi_http::h3::write_number(&mut out, payload.len() as u64);
-    out.extend_from_slice(payload);
-    out
-}
-
-/// A field section of literals.
-pub fn section(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = vec![0, 0];
-    for (name, value) in fields {
-        for (mark, most, text) in [(0x20, 7, name), (0, 127, value)] {
-            if text.len() < most {
-                out.push(mark | text.len() as u8);
-            } else {
-                let mut rest = text.len() - most;
-                out.push(mark | most as u8);
-                while rest > 127 {
-                    out.push(rest as u8 | 0x80);
-                    rest >>= 7;
-                }
-                out.push(rest as u8);
-            }
-            out.extend_from_slice(text.as_bytes());
-        }
-    }
-    out
-}
-
 /// Opens a control stream with nothing in its settings.
 pub async fn control(connection: &Connection) -> SendStream {
     let mut stream = connection.open_uni().await.unwrap();
@@ -140,10 +109,8 @@ pub async fn say(connection: &Connection, bytes: &[u8]) -> Saw {
     see(receive).await
 }
 
-/// Reads an answer's status, which is always one of the static table or written out.
+/// Reads an answer's status.
 pub async fn see(mut receive: RecvStream) -> Saw {
-    const KNOWN: &[(u8, u16)] =
-        &[(25, 200), (27, 404), (28, 503), (64, 204), (67, 400), (68, 403), (69, 421), (71, 500)];
     let mut bytes = Vec::new();
     let failed = loop {
         let mut some = [0; 512];
@@ -159,18 +126,6 @@ pub async fn see(mut receive: RecvStream) -> Saw {
             Saw::Closed(close.error_code.into_inner())
         }
         Some(error) => panic!("{error}"),
-        None => {
-            // HEADERS, its length of one or two bytes, two of a prefix.
-            let at = 1 + haechi_http::h3::number_length(bytes[1]) + 2;
-            let first = bytes[at];
-            let status = if first >= 0xc0 {
-                let index = if first == 0xff { 63 + bytes[at + 1] } else { first & 0x3f };
-                KNOWN.iter().find(|(known, _)| *known == index).unwrap_or_else(|| panic!("{index}")).1
-            } else {
-                let value = at + if first & 0xf == 0xf { 2 } else { 1 };
-                std::str::from_utf8(&bytes[value + 1..value + 4]).unwrap().parse().unwrap()
-            };
-            Saw::Status(status)
-        }
+        None => Saw::Status(haechi_testkit::h3::statuses(&bytes)[0]),
     }
 }

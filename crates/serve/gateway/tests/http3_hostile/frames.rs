@@ -1,6 +1,8 @@
 //! Frames and streams where they don't belong, or too many of them.
 
-use crate::common::h3::{Saw, control, frame, say};
+use haechi_testkit::h3::frame;
+
+use crate::common::h3::{Saw, control, say};
 use crate::{DATA, EXCESSIVE_LOAD, GET, HEADERS, MESSAGE_ERROR, POST, Setting, closed, head};
 
 const UNKNOWN: u64 = 0x21;

@@ -1,6 +1,8 @@
 //! Heads and bodies that are malformed or too large.
 
-use crate::common::h3::{Saw, frame, say, section, see};
+use haechi_testkit::h3::{frame, section};
+
+use crate::common::h3::{Saw, say, see};
 use crate::{DATA, Fields, GET, HEADERS, MESSAGE_ERROR, POST, Setting, head};
 
 /// Heads that must not reach the service: fields instead of those of `GET`, or beside them.

@@ -9,10 +9,11 @@ mod connections;
 mod frames;
 mod heads;
 
-use common::h3::{ask, connect, frame, quic, request, section, speaks_h3};
+use common::h3::{ask, connect, quic, request, speaks_h3};
 use common::tls::Ca;
 use common::{config, start};
 use haechi_testkit::Service;
+use haechi_testkit::h3::{frame, section};
 use quinn::Connection;
 
 const DATA: u64 = 0;
