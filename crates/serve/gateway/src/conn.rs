@@ -177,6 +177,11 @@ impl Conn {
         matches!(self, Self::H2Out(stream) if stream.is_unprocessed())
     }
 
+    /// Whether it is a client's stream whose one request was answered: there is nothing more to read.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::H2In(stream) if stream.is_over())
+    }
+
     /// Lets no other request share this one's connection.
     pub fn retire(&self) {
         if let Self::H2Out(stream) = self {

@@ -70,7 +70,7 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
         let idle = worker.plan.borrow().config.limits.keep_alive;
         let flushed = then == Then::Reset || client.flush(&worker, idle).await;
         match then {
-            Then::Keep if flushed => {}
+            Then::Keep if flushed && !client.conn.is_over() => {}
             Then::Linger if flushed => return Box::pin(client.linger(&worker)).await,
             Then::Reset => return client.reset(),
             _ => return client.close(),

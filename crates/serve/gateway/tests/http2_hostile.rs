@@ -376,6 +376,42 @@ async fn a_body_that_differs_from_its_length_is_never_whole() {
     }
 }
 
+#[tokio::test]
+async fn every_stream_that_was_opened_is_served_whatever_came_between_and_with_it() {
+    let service = Service::text("ok").await;
+    let (_gateway, address) = start(config(&[service.address])).await;
+    let mut client = Frames::connect(address).await;
+    let post = [(":method", "POST"), (":scheme", "http"), (":path", "/x"), (":authority", "a")];
+    let post: Vec<u8> = post.iter().flat_map(|(name, value)| field(name, value)).collect();
+    let (mut piece, mut good) = (Vec::new(), Vec::new());
+    for first in (1..100).step_by(10) {
+        piece.extend(request(first, END));
+        // HEADERS that begin no stream: trailers, and a head that is refused by the frame layer.
+        piece.extend(frame(1, OPEN, first + 2, &post));
+        piece.extend(frame(0, 0, first + 2, b"body"));
+        piece.extend(frame(1, END, first + 2, &field("x-end", "yes")));
+        piece.extend(frame(1, END, first + 4, &field(":method", "GET")));
+        // A head in two frames, and a stream that is given up at once.
+        let (front, rest) = post.split_at(9);
+        piece.extend(frame(1, 1, first + 6, front));
+        piece.extend(frame(9, OPEN, first + 6, rest));
+        piece.extend(request(first + 8, END));
+        piece.extend(frame(3, 0, first + 8, &[0, 0, 0, 8]));
+        good.extend([first, first + 2, first + 6]);
+    }
+    client.send(&piece).await;
+    assert_eq!(client.unanswered(good).await, Vec::<u32>::new());
+    // The same, cut where it hurts.
+    let request = [request(101, END), request(103, END)].concat();
+    for cut in [3, request.len() / 2, request.len() / 2 + 9] {
+        let mut client = Frames::connect(address).await;
+        client.send(&request[..cut]).await;
+        assert_eq!(Client::connect(address).await.get("/").await.text(), "ok");
+        client.send(&request[cut..]).await;
+        assert!(client.unanswered(vec![101, 103]).await.is_empty(), "{cut}");
+    }
+}
+
 /// Sends `flood` until the gateway sends the client away, and checks that others are served.
 async fn flood(prelude: &[u8], flood: impl Fn(u32) -> Vec<u8>, limits: &[&str]) {
     let service = Service::text("ok").await;

@@ -103,9 +103,25 @@ fn looks_like(name: &str, framing: &str) -> bool {
 
 /// Whether a text is a token (RFC 9110 §5.6.2), as methods and field names must be.
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !text.is_empty() && text.iter().all(|byte| IN_TOKENS[usize::from(*byte)])
 }
+
+/// The bytes that tokens are made of.
+const IN_TOKENS: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        bytes[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < marks.len() {
+        bytes[marks[at] as usize] = true;
+        at += 1;
+    }
+    bytes
+};
 
 #[cfg(test)]
 mod tests {

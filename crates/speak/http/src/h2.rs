@@ -5,7 +5,7 @@
 //! What HTTP/2 forbids on its own (RFC 9113 §8.2, §8.3) is refused here or by the frame layer before.
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, VIA};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
 
 use crate::{BadRequest, BadResponse, Known, RequestFraming, RequestHead, ResponseHead, is_token, status};
 
@@ -19,9 +19,9 @@ pub struct Switch<'a> {
 }
 
 /// Writes a stream's request as an HTTP/1.1 head. `ended` says that no body follows.
-pub fn write_request(
+pub fn write_request<B>(
     out: &mut Vec<u8>,
-    request: &Request<()>,
+    request: &Request<B>,
     ended: bool,
     switch: Option<Switch<'_>>,
 ) -> Result<(), BadRequest> {
@@ -121,9 +121,9 @@ fn write_field(out: &mut Vec<u8>, name: &str, value: &HeaderValue) {
 
 /// Writes a stream's answer as an HTTP/1.1 head. `ended` says that no body follows, `to_head` that it answers a
 /// HEAD request. Returns whether the body that follows is to be chunked.
-pub fn write_response(
+pub fn write_response<B>(
     out: &mut Vec<u8>,
-    response: &Response<()>,
+    response: &Response<B>,
     ended: bool,
     to_head: bool,
 ) -> Result<bool, BadResponse> {
@@ -156,7 +156,7 @@ pub fn write_response(
 }
 
 /// Writes the head with which a service's 2xx to an extended CONNECT is told to a client of HTTP/1.1.
-pub fn write_switch(out: &mut Vec<u8>, response: &Response<()>, protocol: &str, accept: &str) {
+pub fn write_switch<B>(out: &mut Vec<u8>, response: &Response<B>, protocol: &str, accept: &str) {
     write_status(out, 101);
     for (name, value) in response.headers() {
         if !Known::of(name.as_str()).is_hop_by_hop()
@@ -190,12 +190,11 @@ fn is_grpc(fields: &HeaderMap) -> bool {
 /// CONNECT; its `:protocol` is the caller's to set.
 pub fn request(head: &RequestHead<'_>, https: bool) -> Result<Request<()>, BadRequest> {
     let authority = head.authority.map_or("", |authority| authority.text);
-    let uri = Uri::builder()
-        .scheme(if https { "https" } else { "http" })
-        .authority(authority)
-        .path_and_query(head.target.path_and_query)
-        .build()
-        .map_err(|_| BadRequest::Target)?;
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(if https { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
+    parts.authority = Some(authority.parse().map_err(|_| BadRequest::Target)?);
+    parts.path_and_query = Some(head.target.path_and_query.parse().map_err(|_| BadRequest::Target)?);
+    let uri = Uri::from_parts(parts).map_err(|_| BadRequest::Target)?;
     let method = if head.upgrade.is_some() {
         Method::CONNECT
     } else {
@@ -271,9 +270,9 @@ pub fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     }
 }
 
-/// The names that the gateway writes into most heads, ready made: reading any other one costs an allocation, unless
-/// the `http` crate knows it.
-fn name_of(known: Known) -> Option<HeaderName> {
+/// The names that most heads have, ready made: the `http` crate takes several times as long to read one, and for those
+/// that it does not know it allocates.
+fn name_of(known: Known, name: &str) -> Option<HeaderName> {
     const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
     const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -285,12 +284,43 @@ fn name_of(known: Known) -> Option<HeaderName> {
         Known::ForwardedHost => Some(FORWARDED_HOST),
         Known::ForwardedPort => Some(FORWARDED_PORT),
         Known::ForwardedProto => Some(FORWARDED_PROTO),
+        Known::Other => other_name(name),
         _ => None,
     }
 }
 
+/// The same of names that mean nothing to the gateway. By length and first letter, as [`Known::of`].
+fn other_name(name: &str) -> Option<HeaderName> {
+    const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+    const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+    const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+    const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+    let first = name.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+    let likely = match (name.len(), first) {
+        (4, b'd') => header::DATE,
+        (4, b'e') => header::ETAG,
+        (4, b'v') => header::VARY,
+        (6, b'a') => header::ACCEPT,
+        (6, b's') => header::SERVER,
+        (8, b'l') => header::LOCATION,
+        (10, b's') => header::SET_COOKIE,
+        (10, b'u') => header::USER_AGENT,
+        (11, b'g') => GRPC_STATUS,
+        (12, b'c') => header::CONTENT_TYPE,
+        (12, b'g') => GRPC_MESSAGE,
+        (13, b'c') => header::CACHE_CONTROL,
+        (13, b'g') => GRPC_ENCODING,
+        (13, b'l') => header::LAST_MODIFIED,
+        (15, b'a') => header::ACCEPT_ENCODING,
+        (16, b'c') => header::CONTENT_ENCODING,
+        (20, b'g') => GRPC_ACCEPT_ENCODING,
+        _ => return None,
+    };
+    name.eq_ignore_ascii_case(likely.as_str()).then_some(likely)
+}
+
 fn append(fields: &mut HeaderMap, known: Known, name: &str, value: &[u8]) -> Option<()> {
-    let name = match name_of(known) {
+    let name = match name_of(known, name) {
         Some(name) => name,
         None => HeaderName::from_bytes(name.as_bytes()).ok()?,
     };

@@ -46,6 +46,11 @@ impl Incoming {
         Self { stream, form, rest: Bytes::new(), tail: Vec::new(), tail_at: 0, ended }
     }
 
+    /// Whether all of it was read.
+    pub const fn is_over(&self) -> bool {
+        self.ended && self.rest.is_empty() && self.tail_at == self.tail.len()
+    }
+
     /// Reads on into `area`, as much as is there. Nothing at the end.
     ///
     /// Only what is read here widens the peer's window, so what a slow reader leaves stays with the peer.
@@ -175,8 +180,8 @@ impl Outgoing {
             return Poll::Pending;
         }
         self.early = self.early.saturating_sub(batch.len());
-        let trailers = if self.ended { heads::trailers(self.body.trailers()) } else { None };
-        let trailers = trailers.filter(|trailers| !trailers.is_empty());
+        let lines = if self.ended { self.body.trailers() } else { &[] };
+        let trailers = if lines.is_empty() { None } else { heads::trailers(lines) };
         let last = self.ended && trailers.is_none();
         if last || !batch.is_empty() {
             self.stream.send_data(batch.into(), last).map_err(broken)?;

@@ -52,6 +52,7 @@ pub(super) struct Meter {
     frames: RefCell<Frames>,
     offence: Cell<Option<Offence>>,
     settled: Cell<bool>,
+    heads: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -72,6 +73,7 @@ impl Meter {
             frames: RefCell::new(Frames { header: [0; HEADER], have: 0, left: preface, refilled: now }),
             offence: Cell::new(None),
             settled: Cell::new(false),
+            heads: Cell::new(0),
         })
     }
 
@@ -83,6 +85,11 @@ impl Meter {
     /// Whether the peer's first SETTINGS came.
     pub fn settled(&self) -> bool {
         self.settled.get()
+    }
+
+    /// HEADERS frames that came or began to come: a peer opened no more streams than that.
+    pub fn heads(&self) -> u64 {
+        self.heads.get()
     }
 
     /// Counts a message's bytes that were passed on to the peer as work.
@@ -133,7 +140,10 @@ impl Meter {
         match kind {
             DATA if length > 0 || flags & END_STREAM != 0 => self.worked(length),
             // A request lets its client ping and widen a window.
-            HEADERS => self.control.add(2.0),
+            HEADERS => {
+                self.heads.set(self.heads.get() + 1);
+                self.control.add(2.0);
+            }
             RST_STREAM => {
                 if !self.resets.take() {
                     self.offence.set(Some(Offence::Resets));

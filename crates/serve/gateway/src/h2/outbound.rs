@@ -28,6 +28,9 @@ const HEAD_ROOM: usize = 512;
 pub(crate) struct Outbound {
     request: Sending,
     answer: Receiving,
+    /// A head of the answer as HTTP/1.1, and how much of it was read. Before what `answer` holds.
+    head: Vec<u8>,
+    head_at: usize,
     to_head: bool,
     /// What the client asked to switch to, and what the service must say to its key.
     switch: Option<(Protocol, String)>,
@@ -51,8 +54,6 @@ enum Receiving {
     /// Nothing was asked yet.
     Nothing,
     Head(ResponseFuture),
-    /// A head as HTTP/1.1, how much of it was read, and what follows it: another head or the body.
-    Bytes(Vec<u8>, usize, Box<Receiving>),
     Body(Incoming),
 }
 
@@ -62,6 +63,8 @@ impl Outbound {
         Self {
             request: Sending::Head,
             answer: Receiving::Nothing,
+            head: Vec::new(),
+            head_at: 0,
             to_head: false,
             switch: None,
             unprocessed: false,
@@ -147,8 +150,12 @@ impl Outbound {
 
     /// Reads the answer as HTTP/1.1.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, area: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut filled = 0;
         loop {
+            let filled = self.read_head(area);
+            // The area is full, or another head follows an interim one.
+            if filled > 0 && (filled == area.len() || matches!(self.answer, Receiving::Head(_))) {
+                return Poll::Ready(Ok(filled));
+            }
             match &mut self.answer {
                 Receiving::Nothing if matches!(self.request, Sending::Failed) => {
                     return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
@@ -156,32 +163,16 @@ impl Outbound {
                 Receiving::Nothing => return Poll::Pending,
                 Receiving::Head(response) => {
                     // Interim heads come before the final one, and are there by then.
-                    let interim = response.poll_informational(cx);
-                    let (head, next) = match interim {
-                        Poll::Ready(Some(Ok(interim))) => (self.interim(&interim)?, None),
-                        _ => match ready!(std::pin::Pin::new(response).poll(cx)) {
-                            Ok(response) => {
-                                let (head, body) = self.head(response)?;
-                                (head, Some(body))
-                            }
-                            Err(error) => return Poll::Ready(Err(self.failed(error))),
-                        },
-                    };
-                    let before = std::mem::replace(&mut self.answer, Receiving::Nothing);
-                    let next = next.map_or(before, Receiving::Body);
-                    self.answer = Receiving::Bytes(head, 0, Box::new(next));
-                }
-                Receiving::Bytes(head, at, next) => {
-                    let take = (head.len() - *at).min(area.len());
-                    area[..take].copy_from_slice(&head[*at..*at + take]);
-                    *at += take;
-                    filled = take;
-                    if *at < head.len() {
-                        return Poll::Ready(Ok(filled));
+                    if let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+                        (self.head, self.head_at) = (self.interim(&interim)?, 0);
+                        continue;
                     }
-                    self.answer = std::mem::replace(&mut **next, Receiving::Nothing);
-                    if matches!(self.answer, Receiving::Head(_)) {
-                        return Poll::Ready(Ok(filled));
+                    match ready!(std::pin::Pin::new(response).poll(cx)) {
+                        Ok(response) => {
+                            let (head, body) = self.head(response)?;
+                            (self.head, self.head_at, self.answer) = (head, 0, Receiving::Body(body));
+                        }
+                        Err(error) => return Poll::Ready(Err(self.failed(error))),
                     }
                 }
                 Receiving::Body(body) => {
@@ -195,6 +186,15 @@ impl Outbound {
         }
     }
 
+    /// Copies what is left of a head. Returns how much that was.
+    fn read_head(&mut self, area: &mut [u8]) -> usize {
+        let left = &self.head[self.head_at..];
+        let take = left.len().min(area.len());
+        area[..take].copy_from_slice(&left[..take]);
+        self.head_at += take;
+        take
+    }
+
     fn interim(&self, response: &Response<()>) -> io::Result<Vec<u8>> {
         let mut head = Vec::with_capacity(HEAD_ROOM);
         heads::write_response(&mut head, response, false, self.to_head).map_err(io::Error::other)?;
@@ -202,10 +202,8 @@ impl Outbound {
     }
 
     fn head(&self, response: Response<h2::RecvStream>) -> io::Result<(Vec<u8>, Incoming)> {
-        let (parts, stream) = response.into_parts();
-        let response = Response::from_parts(parts, ());
         let mut head = Vec::with_capacity(HEAD_ROOM);
-        let ended = stream.is_end_stream();
+        let ended = response.body().is_end_stream();
         let form = match &self.switch {
             Some((protocol, accept)) if response.status().is_success() => {
                 heads::write_switch(&mut head, &response, protocol.as_str(), accept);
@@ -216,7 +214,7 @@ impl Outbound {
                 if chunked.map_err(io::Error::other)? { Form::Chunked } else { Form::Plain }
             }
         };
-        Ok((head, Incoming::new(stream, form, ended)))
+        Ok((head, Incoming::new(response.into_body(), form, ended)))
     }
 
     fn failed(&mut self, error: h2::Error) -> io::Error {

@@ -81,7 +81,7 @@ impl Session {
     /// Lets the connection be closed when it stays without a stream.
     fn rest(&self) {
         if self.streams.get() == 0 {
-            let (now, idle) = (self.worker.now(), self.worker.plan.borrow().config.limits.keep_alive);
+            let (now, idle) = (self.worker.recently(), self.worker.plan.borrow().config.limits.keep_alive);
             self.deadline.set_waiting(now + idle, now);
         }
     }
@@ -132,7 +132,7 @@ pub(crate) async fn serve(
     let facts =
         ClientFacts { protocol: HttpVersion::Http2, addresses: between, ..ClientFacts::clone(&facts) };
     let facts = Rc::new(facts);
-    let mut serving = Serving { connection, session, facts, leaving: false, sent_away: false };
+    let mut serving = Serving { connection, session, facts, accepted: 0, leaving: false, sent_away: false };
     poll_fn(|cx| serving.poll(cx)).await;
 }
 
@@ -140,6 +140,8 @@ struct Serving {
     connection: Connection<Metered, Bytes>,
     session: Rc<Session>,
     facts: Rc<ClientFacts>,
+    /// Streams that were accepted.
+    accepted: u64,
     /// Whether the client was told to open no more streams.
     leaving: bool,
     /// Whether it was told why it is not served.
@@ -156,7 +158,12 @@ impl Serving {
             match self.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.start(request, respond);
-                    continue;
+                    self.accepted += 1;
+                    // The frame layer reads all there is before it hands out a stream, and each stream needs a HEADERS
+                    // frame: when as many came, no other waits, and asking for one costs a whole turn.
+                    if self.session.meter.heads() != self.accepted {
+                        continue;
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
@@ -218,22 +225,21 @@ impl Serving {
     /// Puts a stream's request on its way.
     fn start(&self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
         let worker = self.session.worker.clone();
-        let (parts, stream) = request.into_parts();
-        let protocol = parts.extensions.get::<Protocol>().cloned();
-        let request = Request::from_parts(parts, ());
+        let protocol = request.extensions().get::<Protocol>();
         let handshake = protocol.as_ref().map(|_| Handshake::new(&mut worker.rng.borrow_mut()));
-        let switch = match (&protocol, &handshake) {
+        let switch = match (protocol, &handshake) {
             (Some(protocol), Some(handshake)) if protocol.as_str() == "websocket" => {
                 Some(heads::Switch { protocol: protocol.as_str(), key: &handshake.key })
             }
             _ => None,
         };
-        let ended = stream.is_end_stream();
+        let ended = request.body().is_end_stream();
         let mut head = worker.buffers.take();
         let written = heads::write_request(&mut head, &request, ended, switch);
         let sized = switch.is_some() || request.headers().contains_key(CONTENT_LENGTH);
-        let body = Incoming::new(stream, if sized { Form::Plain } else { Form::Chunked }, ended);
         let to_head = *request.method() == Method::HEAD;
+        let form = if sized { Form::Plain } else { Form::Chunked };
+        let body = Incoming::new(request.into_body(), form, ended);
         if written.is_err() {
             head.clear();
         }

@@ -97,6 +97,20 @@ impl Frames {
         code
     }
 
+    /// Reads frames until each of these streams was answered with 200. Returns those that were not.
+    pub async fn unanswered(&mut self, mut streams: Vec<u32>) -> Vec<u32> {
+        let reading = async {
+            while !streams.is_empty()
+                && let Some(frame) = self.frame().await
+            {
+                let answer = frame.kind == 1 && status(&frame.payload) == 200;
+                streams.retain(|stream| *stream != frame.stream || !answer);
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(20), reading).await;
+        streams
+    }
+
     async fn read(&mut self, stream: u32) -> Saw {
         while let Some(frame) = self.frame().await {
             match frame.kind {
