@@ -58,6 +58,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const CHANGE: Duration = Duration::from_secs(3);
 /// Between two looks at the process.
 const LOOK: Duration = Duration::from_secs(2);
+/// Between two lines about how it goes.
+const TELL: Duration = Duration::from_secs(60);
 /// For everything to be given back at the end: pooled connections time out after 55 s, tunnels of layer 4 after 5 s.
 const RETURN: Duration = Duration::from_secs(100);
 
@@ -145,7 +147,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let change = |version| configuration(&places, &paths, &services, version);
     let changed = tokio::select! {
         changed = changes(&folder, &change, places.web, &clock, began + span) => changed,
-        ended = look(&mut child, places.admin, began, &clock, &mut samples) => Err(ended),
+        ended = look(&mut child, places.admin, began, &clock, &seen, &mut samples) => Err(ended),
     };
     seen.stop.set(true);
     for task in tasks {
@@ -216,17 +218,28 @@ async fn changes(
     Ok(version)
 }
 
-/// Looks again and again; returns when the program ended by itself.
+/// Looks again and again, and tells now and then how it goes; returns when the program ended by itself.
 async fn look(
     child: &mut Child,
     admin: SocketAddr,
     began: Instant,
     clock: &Arc<dyn Clock>,
+    seen: &Seen,
     samples: &mut Vec<Sample>,
 ) -> Error {
+    let mut tell = began + TELL;
     while !child.has_ended() {
         let metrics = watch::metrics(admin).await;
-        samples.push(Sample::take(child.pid(), began, &**clock, metrics.as_deref()));
+        let sample = Sample::take(child.pid(), began, &**clock, metrics.as_deref());
+        samples.push(sample);
+        if clock.now() >= tell {
+            tell = tell + TELL;
+            eprintln!(
+                "{sample}; {} good requests, {} failed",
+                seen.requests.get(),
+                seen.failures.borrow().len()
+            );
+        }
         tokio::time::sleep(LOOK).await;
     }
     Error::Missed("the program ended by itself".to_owned())

@@ -1,5 +1,6 @@
 //! What is looked at while and after: memory, descriptors, threads, what the program counts of itself, and its log.
 
+use std::fmt;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -47,6 +48,13 @@ impl Sample {
             udp_sessions: gauge("haechi_udp_sessions"),
             http3_connections: gauge("haechi_http3_connections"),
         }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = self.memory >> 20;
+        write!(f, "{:>5.0} s: {mib} MiB, {} descriptors", self.seconds, self.descriptors)
     }
 }
 
