@@ -94,6 +94,9 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         write_switch(&head, context.edits, out);
         return Ok(Begun::Switched(head.len));
     }
+    if facts.connect && matches!(head.status, 200..=299) {
+        return Err(BadAnswer::NotSwitched);
+    }
     if head.is_interim() {
         // RFC 9110 §15.2: HTTP/1.0 has no interim answers.
         if facts.version == Version::Http11 {
@@ -144,6 +147,7 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
 pub(crate) enum BadAnswer {
     Head(BadResponse),
     UnaskedUpgrade,
+    NotSwitched,
 }
 
 impl From<BadResponse> for BadAnswer {
@@ -157,6 +161,7 @@ impl From<BadAnswer> for Failure {
         match bad {
             BadAnswer::Head(refusal) => Self::Response(refusal),
             BadAnswer::UnaskedUpgrade => Self::UnaskedUpgrade,
+            BadAnswer::NotSwitched => Self::NotSwitched,
         }
     }
 }

@@ -153,6 +153,11 @@ impl Conn {
         }
     }
 
+    /// Whether it is a client's stream, which carries one request.
+    pub const fn is_stream(&self) -> bool {
+        matches!(self, Self::H2In(_) | Self::H3In(_))
+    }
+
     /// It as a socket, where the kernel carries the peer's bytes as they are.
     pub const fn plain(&self) -> Option<Plain<'_>> {
         match self {
@@ -175,11 +180,6 @@ impl Conn {
     /// Whether the peer said that it did not begin to process the request (RFC 9113 §8.7).
     pub const fn is_unprocessed(&self) -> bool {
         matches!(self, Self::H2Out(stream) if stream.is_unprocessed())
-    }
-
-    /// Whether it is a client's stream whose one request was answered: there is nothing more to read.
-    pub const fn is_over(&self) -> bool {
-        matches!(self, Self::H2In(stream) if stream.is_over())
     }
 
     /// Lets no other request share this one's connection.

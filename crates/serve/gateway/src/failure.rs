@@ -58,6 +58,8 @@ pub(crate) enum Failure {
     UnaskedUpgrade,
     #[error("the service switched protocols before it had the whole request")]
     EarlySwitch,
+    #[error("what answers this request does not switch protocols")]
+    NotSwitched,
     #[error("the service sent too many interim answers")]
     TooManyInterim,
     #[error("the client took the answer too slowly")]
@@ -100,6 +102,7 @@ impl Failure {
             | Self::ResponseBody(_)
             | Self::UnaskedUpgrade
             | Self::EarlySwitch
+            | Self::NotSwitched
             | Self::TooManyInterim
             | Self::Truncated => 502,
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::RequestTimeout => 504,
@@ -140,7 +143,7 @@ impl Failure {
             Self::Response(BadResponse::HeadTooLarge | BadResponse::TooManyFields) => {
                 "http_response_header_section_size"
             }
-            Self::UnaskedUpgrade | Self::EarlySwitch => "http_upgrade_failed",
+            Self::UnaskedUpgrade | Self::EarlySwitch | Self::NotSwitched => "http_upgrade_failed",
             Self::Truncated => "http_response_incomplete",
             Self::Response(_) | Self::ResponseBody(_) | Self::TooManyInterim => "http_protocol_error",
         }

@@ -114,6 +114,8 @@ pub(crate) struct RequestFacts {
     pub idempotent: bool,
     /// Whether the client asked to switch protocols.
     pub upgrade: bool,
+    /// Whether it asked by an extended CONNECT: any 2xx would tell it that they are switched (RFC 8441 §4).
+    pub connect: bool,
     /// Whether it takes trailers.
     pub takes_trailers: bool,
     /// The call of gRPC that it is.
@@ -209,6 +211,7 @@ pub(crate) fn prepare(
         Err(refusal) => return Prepared::Refused(refusal.into()),
     };
     let mut facts = RequestFacts::new(&head, plan, buffers, now);
+    facts.connect = facts.upgrade && client.protocol == HttpVersion::Http2;
     let mut body = Body::of_request(head.framing, plan.config.limits.chunk_extra_bytes);
     let limit = plan.config.limits.body_bytes;
     if limit > 0 && matches!(head.framing, RequestFraming::Length(length) if length > limit) {
@@ -241,6 +244,10 @@ pub(crate) fn prepare(
     };
     let reply = match &route.destination {
         Destination::Service(_) => None,
+        Destination::Files(_) if facts.connect => Some(Reply::Failure(Failure::NotSwitched)),
+        Destination::Respond(ready) if facts.connect && matches!(ready.status, 200..=299) => {
+            Some(Reply::Failure(Failure::NotSwitched))
+        }
         Destination::Respond(_) => Some(Reply::Route),
         Destination::Redirect(to) => {
             Some(redirect(to, &head, &rewrite_path(&route.path_filters, &path), client))
@@ -383,6 +390,7 @@ impl RequestFacts {
             is_head: head.method == "HEAD",
             idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
             upgrade: upgrade(head).is_some(),
+            connect: false,
             takes_trailers: head.takes_trailers,
             call: call.map(|(call, _)| call),
             translated: None,

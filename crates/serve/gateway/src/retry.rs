@@ -73,6 +73,7 @@ mod tests {
             is_head: false,
             idempotent,
             upgrade: false,
+            connect: false,
             takes_trailers: false,
             encodings: None,
             call: None,

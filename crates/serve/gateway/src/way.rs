@@ -70,7 +70,8 @@ pub(crate) async fn serve(mut client: Client, worker: Rc<Worker>) {
         let idle = worker.plan.borrow().config.limits.keep_alive;
         let flushed = then == Then::Reset || client.flush(&worker, idle).await;
         match then {
-            Then::Keep if flushed && !client.conn.is_over() => {}
+            // What follows the request on a stream is no other one, whatever it looks like.
+            Then::Keep if flushed && !client.conn.is_stream() => {}
             Then::Linger if flushed => return Box::pin(client.linger(&worker)).await,
             Then::Reset => return client.reset(),
             _ => return client.close(),

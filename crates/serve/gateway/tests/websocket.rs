@@ -191,3 +191,21 @@ async fn a_service_that_takes_none_is_said_so() {
         .await;
     assert_eq!(client.response().await.unwrap().status(), 502);
 }
+
+#[tokio::test]
+async fn an_answer_without_a_switch_is_no_tunnel_and_the_bytes_for_one_are_no_request() {
+    let service = Service::text("a page").await;
+    let (_gateway, address) = gateway(service.address, Protocol::Http1).await;
+    let mut send = common::h2::connect(address).await;
+    while !send.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let (response, mut up) = send.send_request(connect(), false).unwrap();
+    let smuggled = Bytes::from_static(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
+    // The stream may be over by then.
+    write(&mut up, smuggled, false).await.ok();
+    assert_eq!(response.await.unwrap().status(), 502);
+    assert_eq!(common::h2::ask(&mut send, common::h2::get("/last"), None).await.unwrap().status(), 200);
+    let targets: Vec<_> = service.requests().iter().map(|head| head.target().to_owned()).collect();
+    assert_eq!(targets, ["/chat", "/last"]);
+}

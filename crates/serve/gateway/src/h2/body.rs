@@ -46,11 +46,6 @@ impl Incoming {
         Self { stream, form, rest: Bytes::new(), tail: Vec::new(), tail_at: 0, ended }
     }
 
-    /// Whether all of it was read.
-    pub const fn is_over(&self) -> bool {
-        self.ended && self.rest.is_empty() && self.tail_at == self.tail.len()
-    }
-
     /// Reads on into `area`, as much as is there. Nothing at the end.
     ///
     /// Only what is read here widens the peer's window, so what a slow reader leaves stays with the peer.

@@ -54,11 +54,6 @@ impl Inbound {
         Self { head, head_at: 0, body, answer: Answering::Head(respond), to_head, handshake, session }
     }
 
-    /// Whether the request was read and the answer handed over, both to their ends.
-    pub const fn is_over(&self) -> bool {
-        matches!(self.answer, Answering::Ended) && self.head.is_empty() && self.body.is_over()
-    }
-
     /// Reads the request as HTTP/1.1. At its end it waits for the answer's: then comes the end of the connection,
     /// or an error if the client reset the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, area: &mut [u8]) -> Poll<io::Result<usize>> {
