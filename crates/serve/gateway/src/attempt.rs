@@ -127,6 +127,8 @@ impl Exchange<'_> {
                 Ok(None) => {}
                 Ok(Some(attempted)) => return Ok(attempted),
                 Err(failure) => {
+                    let unsaid = failure == Failure::Closed && upstream.conn.is_unsaid();
+                    let failure = if unsaid { Failure::Unsaid } else { failure };
                     if failure == Failure::FirstByteTimeout {
                         upstream.conn.retire();
                     }

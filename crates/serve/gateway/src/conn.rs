@@ -182,6 +182,11 @@ impl Conn {
         matches!(self, Self::H2Out(stream) if stream.is_unprocessed())
     }
 
+    /// Whether the request can't be told over HTTP/2, or not to this service, which is not to blame for it.
+    pub const fn is_unsaid(&self) -> bool {
+        matches!(self, Self::H2Out(stream) if stream.is_unsaid())
+    }
+
     /// Lets no other request share this one's connection.
     pub fn retire(&self) {
         if let Self::H2Out(stream) = self {

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     EarlySwitch,
     #[error("what answers this request does not switch protocols")]
     NotSwitched,
+    #[error("the request can't be told to the service over HTTP/2")]
+    Unsaid,
     #[error("the service sent too many interim answers")]
     TooManyInterim,
     #[error("the client took the answer too slowly")]
@@ -103,6 +105,7 @@ impl Failure {
             | Self::UnaskedUpgrade
             | Self::EarlySwitch
             | Self::NotSwitched
+            | Self::Unsaid
             | Self::TooManyInterim
             | Self::Truncated => 502,
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::RequestTimeout => 504,
@@ -129,7 +132,8 @@ impl Failure {
             | Self::FileShrank
             | Self::Compression
             | Self::NoDescriptors
-            | Self::NoPort => "proxy_internal_error",
+            | Self::NoPort
+            | Self::Unsaid => "proxy_internal_error",
             Self::NoEndpoint => "destination_unavailable",
             Self::Full => "connection_limit_reached",
             Self::Refused => "connection_refused",

@@ -41,6 +41,8 @@ pub(crate) fn write_head(
     let client_host = head.authority.map_or("", |authority| authority.text);
     let host = match &route.host {
         HostPolicy::Endpoint => Some(out.len()..out.len()),
+        // HTTP/1.0 does without.
+        HostPolicy::Client if client_host.is_empty() => Some(out.len()..out.len()),
         HostPolicy::Client => {
             out.extend_from_slice(client_host.as_bytes());
             None
@@ -67,7 +69,7 @@ pub(crate) fn write_head(
     if facts.takes_trailers {
         out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
     }
-    if let Some(protocol) = upgrade(head) {
+    if let Some(protocol) = upgrade(head).filter(|_| facts.upgrade) {
         out.extend_from_slice(b"Connection: upgrade\r\nUpgrade: ");
         out.extend_from_slice(protocol);
         out.extend_from_slice(b"\r\n");

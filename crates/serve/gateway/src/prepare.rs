@@ -10,7 +10,8 @@ use std::time::Duration;
 use haechi_content::{AcceptEncoding, file_name};
 use haechi_core::Instant;
 use haechi_http::{
-    BadRequest, Body, Field, HeadSlots, RequestFraming, RequestHead, Version, write_chunk, write_last_chunk,
+    BadRequest, Body, Field, HeadSlots, RequestFraming, RequestHead, Version, is_token, write_chunk,
+    write_last_chunk,
 };
 use haechi_net::proxy_protocol::Addresses;
 use haechi_route::config::{Asked, Compress, Files, Redirect, RedirectPath, Scheme};
@@ -263,6 +264,8 @@ pub(crate) fn prepare(
     if trailers.is_some() {
         body.keep_trailers();
     }
+    // The switch's tunnel begins where a body would be, and its CONNECT has no method beside it (RFC 8441 §4).
+    facts.upgrade &= trailers.is_none() || may_connect(&head);
     // What is no service of gRPC may speak gRPC-Web itself.
     let web = facts.call.filter(|call| call.is_web() && trailers.is_some());
     facts.translated = web;
@@ -320,6 +323,12 @@ fn before_routes(head: &RequestHead<'_>, plan: &Plan, client: &ClientFacts) -> O
     let path = RedirectPath::Keep;
     let to = Redirect { status: 308, scheme: Some(Scheme::Https), host: None, port, path };
     Some(redirect(&to, head, head.target.path(), client))
+}
+
+/// Whether a switch of protocols can be told to a service of HTTP/2. Any other is not asked for, as is always allowed
+/// (RFC 9110 §7.8).
+fn may_connect(head: &RequestHead<'_>) -> bool {
+    head.method == "GET" && head.framing == RequestFraming::None && upgrade(head).is_some_and(is_token)
 }
 
 /// An answer that sends the client elsewhere.

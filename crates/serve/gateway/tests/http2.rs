@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::h2::{ask, connect, get, post, read_answer, write};
 use common::{config, start};
-use haechi_route::config::{GatewayConfig, Protocol};
+use haechi_route::config::{Filter, GatewayConfig, Protocol};
 use haechi_testkit::{Client, Service};
 use http::{HeaderMap, Response};
 
@@ -124,6 +124,27 @@ async fn a_client_of_http1_reaches_a_service_of_http2() {
     assert!(answer.text().starts_with("POST http://127.0.0.1:"), "{}", answer.text());
     assert!(answer.text().ends_with("/a?b None abc"), "{}", answer.text());
     assert!(client.get("/c").await.text().ends_with("/c None "));
+}
+
+#[tokio::test]
+async fn what_http2_can_not_say_as_it_came_is_no_fault_of_the_service() {
+    let mut config = speaks_h2(config(&[echo().await]));
+    config.routes[0].filters.push(Filter::KeepHost);
+    let (gateway, address) = start(config).await;
+    let mut client = Client::connect(address).await;
+    let answer = client.get("/c?a=\"<b>\"").await;
+    assert!(answer.text().ends_with("/c?a=%22%3Cb%3E%22 None "), "{}", answer.text());
+    // HTTP/1.0 may do without a Host, HTTP/2 may not do without an authority.
+    let mut client = Client::connect(address).await;
+    client.send("GET /old HTTP/1.0\r\n\r\n").await;
+    let answer = client.response().await.unwrap().text();
+    assert!(answer.starts_with("GET http://127.0.0.1:"), "{answer}");
+    for _ in 0..8 {
+        let mut client = Client::connect(address).await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+        assert_eq!(client.response().await.unwrap().status(), 502);
+    }
+    assert!(gateway.metrics().contains("haechi_ejections_total{service=\"app\"} 0\n"));
 }
 
 #[tokio::test]

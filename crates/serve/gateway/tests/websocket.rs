@@ -209,3 +209,30 @@ async fn an_answer_without_a_switch_is_no_tunnel_and_the_bytes_for_one_are_no_re
     let targets: Vec<_> = service.requests().iter().map(|head| head.target().to_owned()).collect();
     assert_eq!(targets, ["/chat", "/last"]);
 }
+
+#[tokio::test]
+async fn what_no_connect_can_say_reaches_a_service_of_http2_without_the_switch() {
+    let service = common::h2::service(h2::server::Builder::new(), |request, mut respond| async move {
+        let (head, mut stream) = request.into_parts();
+        let (body, _) = common::h2::read(&mut stream).await.unwrap();
+        let said = format!("{} {}", head.method, String::from_utf8_lossy(&body));
+        let mut out = respond.send_response(Response::new(()), false).unwrap();
+        write(&mut out, said.into(), true).await.unwrap();
+    })
+    .await;
+    let (_gateway, address) = gateway(service, Protocol::Http2).await;
+    for (method, protocol, body, said) in [
+        ("POST", "websocket", "Content-Length: 3\r\n\r\nabc", "POST abc"),
+        ("GET", "websocket", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "GET abc"),
+        ("DELETE", "websocket", "\r\n", "DELETE "),
+        ("GET", "websocket, other", "\r\n", "GET "),
+    ] {
+        let mut client = Client::connect(address).await;
+        client
+            .send(format!(
+                "{method} / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{body}"
+            ))
+            .await;
+        assert_eq!(client.response().await.unwrap().text(), said);
+    }
+}

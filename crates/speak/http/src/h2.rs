@@ -4,6 +4,8 @@
 //! written as such a message and then read by the same strict parser as everybody's, so no rule exists twice.
 //! What HTTP/2 forbids on its own (RFC 9113 §8.2, §8.3) is refused here or by the frame layer before.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri};
 
@@ -193,7 +195,7 @@ pub fn request(head: &RequestHead<'_>, https: bool) -> Result<Request<()>, BadRe
     let mut parts = uri::Parts::default();
     parts.scheme = Some(if https { uri::Scheme::HTTPS } else { uri::Scheme::HTTP });
     parts.authority = Some(authority.parse().map_err(|_| BadRequest::Target)?);
-    parts.path_and_query = Some(head.target.path_and_query.parse().map_err(|_| BadRequest::Target)?);
+    parts.path_and_query = Some(in_uri(head.target.path_and_query).parse().map_err(|_| BadRequest::Target)?);
     let uri = Uri::from_parts(parts).map_err(|_| BadRequest::Target)?;
     let method = if head.upgrade.is_some() {
         Method::CONNECT
@@ -222,6 +224,15 @@ pub fn request(head: &RequestHead<'_>, https: bool) -> Result<Request<()>, BadRe
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(request)
+}
+
+/// A target with the bytes encoded that no URI may hold and that HTTP/1 services are used to: clients write them into
+/// queries.
+fn in_uri(target: &str) -> Cow<'_, str> {
+    if !target.contains(['"', '<', '>']) {
+        return Cow::Borrowed(target);
+    }
+    Cow::Owned(target.replace('"', "%22").replace('<', "%3C").replace('>', "%3E"))
 }
 
 /// An answer's head in HTTP/2's form. 101 becomes the 200 of RFC 8441 §5.

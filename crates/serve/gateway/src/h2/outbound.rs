@@ -47,6 +47,8 @@ enum Sending {
     Ended,
     /// The request can't be sent.
     Failed,
+    /// The same, and neither the service nor its connection is to blame.
+    Unsaid,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,11 @@ impl Outbound {
         self.unprocessed
     }
 
+    /// Whether it is the request that can't be told over HTTP/2, or not to this service.
+    pub const fn is_unsaid(&self) -> bool {
+        matches!(self.request, Sending::Unsaid)
+    }
+
     /// Lets no other request use this stream's connection.
     pub fn retire(&self) {
         self.link.retire();
@@ -90,7 +97,8 @@ impl Outbound {
             let sent = match &mut self.request {
                 Sending::Head => match self.send_head(cx.as_deref_mut(), rest) {
                     Poll::Ready(Err(error)) => {
-                        self.request = Sending::Failed;
+                        let unsaid = error.kind() == io::ErrorKind::Unsupported;
+                        self.request = if unsaid { Sending::Unsaid } else { Sending::Failed };
                         Poll::Ready(Err(error))
                     }
                     sent => sent,
@@ -103,7 +111,9 @@ impl Outbound {
                     sent
                 }
                 Sending::Tunnel(stream) => write_raw(stream, cx.as_deref_mut(), rest),
-                Sending::Ended | Sending::Failed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                Sending::Ended | Sending::Failed | Sending::Unsaid => {
+                    Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+                }
             };
             match sent {
                 Poll::Ready(count) => used += count?,
@@ -116,18 +126,18 @@ impl Outbound {
 
     fn send_head(&mut self, cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut slots = HeadSlots::new();
-        let head = RequestHead::parse(data, &mut slots, &REQUEST_LIMITS).map_err(io::Error::other)?;
+        let head = RequestHead::parse(data, &mut slots, &REQUEST_LIMITS).map_err(unsaid)?;
         let head = head.ok_or(io::ErrorKind::InvalidData)?;
         let Some(cx) = cx else { return Poll::Pending };
         let mut send = self.link.send.clone();
         ready!(send.poll_ready(cx)).map_err(broken)?;
-        let mut request = heads::request(&head, self.link.https).map_err(io::Error::other)?;
+        let mut request = heads::request(&head, self.link.https).map_err(unsaid)?;
         self.to_head = head.method == "HEAD";
         if let Some(protocol) = head.upgrade {
             if !ready!(self.link.poll_takes_connect(cx)) {
                 return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
             }
-            let protocol = std::str::from_utf8(protocol).map_err(io::Error::other)?;
+            let protocol = std::str::from_utf8(protocol).map_err(unsaid)?;
             let key = head.fields().iter().find(|field| field.name.eq_ignore_ascii_case("sec-websocket-key"));
             let protocol = Protocol::from(protocol.to_ascii_lowercase().as_str());
             request.extensions_mut().insert(protocol.clone());
@@ -157,7 +167,7 @@ impl Outbound {
                 return Poll::Ready(Ok(filled));
             }
             match &mut self.answer {
-                Receiving::Nothing if matches!(self.request, Sending::Failed) => {
+                Receiving::Nothing if matches!(self.request, Sending::Failed | Sending::Unsaid) => {
                     return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
                 }
                 Receiving::Nothing => return Poll::Pending,
@@ -241,4 +251,9 @@ impl Drop for Outbound {
         }
         self.link.closed();
     }
+}
+
+/// The request has no form in HTTP/2.
+fn unsaid(why: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
