@@ -1,6 +1,6 @@
 //! A worker's buffers. Connections own none while they are idle.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Room in front of what is read, for an answer's new head: head and body then leave in one write.
 pub(crate) const HEADROOM: usize = 4 << 10;
@@ -13,6 +13,9 @@ const KEPT: usize = 1024;
 
 /// A buffer that grew beyond this is not kept.
 const KEPT_BYTES: usize = 64 << 10;
+
+/// Room of all that are kept, at most: what many slow clients made grow at the same time goes back.
+const KEPT_IN_ALL: usize = 4 << 20;
 
 /// Where every read of a worker goes. What is left when a task must wait is copied out of it.
 #[derive(Debug)]
@@ -45,18 +48,27 @@ impl Scratch {
 
 /// Buffers for what outlives a read: a request that waits for its answer, output that a peer doesn't take.
 #[derive(Debug, Default)]
-pub(crate) struct Buffers(RefCell<Vec<Vec<u8>>>);
+pub(crate) struct Buffers {
+    free: RefCell<Vec<Vec<u8>>>,
+    /// Their room.
+    room: Cell<usize>,
+}
 
 impl Buffers {
     /// An empty buffer.
     pub fn take(&self) -> Vec<u8> {
-        self.0.borrow_mut().pop().unwrap_or_default()
+        let buffer = self.free.borrow_mut().pop().unwrap_or_default();
+        self.room.set(self.room.get() - buffer.capacity());
+        buffer
     }
 
     /// Gives a buffer back.
     pub fn give(&self, mut buffer: Vec<u8>) {
-        let mut free = self.0.borrow_mut();
-        if buffer.capacity() > 0 && buffer.capacity() <= KEPT_BYTES && free.len() < KEPT {
+        let mut free = self.free.borrow_mut();
+        let room = self.room.get() + buffer.capacity();
+        let fits = free.len() < KEPT && room <= KEPT_IN_ALL;
+        if fits && buffer.capacity() > 0 && buffer.capacity() <= KEPT_BYTES {
+            self.room.set(room);
             buffer.clear();
             free.push(buffer);
         }
@@ -82,5 +94,17 @@ mod tests {
         assert!(buffers.take().capacity() >= 100);
         buffers.give(Vec::with_capacity(KEPT_BYTES + 1));
         assert_eq!(buffers.take().capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_all() {
+        let buffers = Buffers::default();
+        for _ in 0..KEPT {
+            buffers.give(Vec::with_capacity(KEPT_BYTES));
+        }
+        let kept = std::iter::repeat_with(|| buffers.take().capacity()).take_while(|room| *room > 0);
+        assert!(kept.sum::<usize>() <= KEPT_IN_ALL);
+        buffers.give(Vec::with_capacity(KEPT_BYTES));
+        assert_eq!(buffers.take().capacity(), KEPT_BYTES);
     }
 }
