@@ -104,7 +104,7 @@ impl Listeners {
                 continue;
             }
             let wrong = |source| ApplyError::Listen { name: name.clone(), source };
-            let new = self.open(name, listener, workers).map_err(wrong)?;
+            let new = self.open(name, listener, workers, &close).map_err(wrong)?;
             opened.0.push((name.clone(), new));
             let Some((_, new)) = opened.0.last() else { continue };
             let failed = |source| wrong(ListenError { address: new.address().to_string(), source });
@@ -168,8 +168,14 @@ impl Listeners {
         self.open.iter().map(|(name, open)| (name.clone(), open.address())).collect()
     }
 
-    /// A listener, with the sockets that were inherited, or with new ones.
-    fn open(&mut self, name: &str, listener: &Listener, workers: usize) -> Result<Open, ListenError> {
+    /// A listener, with the sockets that were inherited, or with new ones while these are `going`.
+    fn open(
+        &mut self,
+        name: &str,
+        listener: &Listener,
+        workers: usize,
+        going: &[String],
+    ) -> Result<Open, ListenError> {
         let (wanted, mode, transport) = (&listener.listen, listener.mode, transport(listener));
         let inherited = self.inherited.iter().position(|known| {
             is_of(&known.sockets, transport)
@@ -187,6 +193,10 @@ impl Listeners {
             return match wanted {
                 Address::Tcp(address) if listener.http3.is_some() && address.port() == 0 => {
                     Ok(open(with_quic(*address, workers)?, None, false))
+                }
+                // Its port is ours until then.
+                Address::Tcp(address) if self.is_in_the_way(*address, transport, going) => {
+                    Ok(open(listen::beside(*address, transport, workers)?, None, false))
                 }
                 Address::Tcp(address) => Ok(open(listen::shared(*address, transport, workers)?, None, false)),
                 Address::Unix(path) => {
@@ -208,6 +218,20 @@ impl Listeners {
         let file = wanted.path().and_then(|path| SocketFile::at(path).ok());
         // The process before may have had it with other permissions.
         Ok(Open { mode: UNKNOWN_MODE, ..open(sockets, file, true) })
+    }
+
+    /// Whether a socket that goes, or that the process before had, is bound to this port of all addresses, or to it of
+    /// one of those that are wanted: then who else may have it can't be asked.
+    fn is_in_the_way(&self, wanted: SocketAddr, transport: Transport, going: &[String]) -> bool {
+        let gone = going.iter().filter_map(|name| self.open.get(name)).map(|open| &open.sockets);
+        gone.chain(self.inherited.iter().map(|known| &known.sockets)).any(|sockets| {
+            let bound = sockets.first().and_then(|socket| socket.local_addr().ok());
+            is_of(sockets, transport)
+                && bound.is_some_and(|bound| {
+                    let overlap = bound.ip().is_unspecified() || wanted.ip().is_unspecified();
+                    overlap && bound.port() == wanted.port()
+                })
+        })
     }
 
     /// What was held back, for so many workers: every socket listens from now on.

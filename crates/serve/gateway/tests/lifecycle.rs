@@ -116,6 +116,37 @@ async fn a_listener_that_is_renamed_keeps_its_socket_and_its_connections() {
 }
 
 #[tokio::test]
+async fn a_listener_takes_its_port_on_all_addresses_and_gives_it_back() {
+    let service = Service::text("hi").await;
+    let mut config = config(&[service.address]);
+    // Below those that the kernel gives to outgoing connections, whose owner would have the port on one address.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let free = (first..32_768).find(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok()).unwrap();
+    config.listeners.insert("web".into(), Listener::plain(([127, 0, 0, 1], free).into()));
+    let (gateway, address) = start(config.clone()).await;
+    let mut kept = Client::connect(address).await;
+    for generation in 2..10 {
+        let ip = if generation % 2 == 0 { [0, 0, 0, 0] } else { [127, 0, 0, 1] };
+        config.listeners.insert("web".into(), Listener::plain((ip, address.port()).into()));
+        // It waits in the kernel, or was just accepted.
+        let mut new = Client::connect(address).await;
+        gateway.apply(config.clone(), Generation(generation)).await.unwrap();
+        assert_eq!(gateway.local_addrs()["web"], (ip, address.port()).into());
+        for client in [&mut new, &mut kept] {
+            assert_eq!(client.get("/").await.text(), "hi");
+        }
+        // One that comes to the old queue as that closes is reset.
+        loop {
+            let mut client = Client::connect(address).await;
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            if client.response().await.is_some() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_changes_before_a_process_that_takes_over_accepts_is_accepted_from() {
     let service = Service::text("hi").await;
     let mut config = config(&[service.address]);
