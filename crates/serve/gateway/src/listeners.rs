@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use haechi_core::Address;
 use haechi_net::listen::{self, ListenError, Socket, SocketFile, Transport};
@@ -11,6 +12,7 @@ use haechi_route::config::Listener;
 
 use crate::gateway::ApplyError;
 use crate::quic::Quic;
+use crate::udp::Left;
 use crate::worker::{Accepts, NewListener};
 
 /// A listener's sockets, to hand to another process.
@@ -43,6 +45,7 @@ pub(crate) struct Listeners {
     quic: Quic,
     /// From the process before this one, not used yet.
     inherited: Vec<Listening>,
+    left: Left,
     /// Sockets that wait until [`Listeners::release`]: they neither listen nor are accepted from.
     held: Option<ForWorkers>,
 }
@@ -52,7 +55,7 @@ struct Open {
     listen: Address,
     transport: Transport,
     /// One for each worker. A Unix socket is one alone: who accepts from it hands connections over.
-    sockets: Vec<Socket>,
+    sockets: Vec<Arc<Socket>>,
     /// Of a Unix socket, and who may connect. Nothing when somebody removed it.
     file: Option<SocketFile>,
     mode: u32,
@@ -75,7 +78,8 @@ impl Listeners {
     pub fn new(inherited: Option<Vec<Listening>>) -> Self {
         let held = inherited.as_ref().map(|_| ForWorkers::new());
         let quic = Quic::new(inherited.as_deref().unwrap_or_default());
-        Self { open: BTreeMap::new(), quic, inherited: inherited.unwrap_or_default(), held }
+        let inherited = inherited.unwrap_or_default();
+        Self { open: BTreeMap::new(), quic, inherited, left: Left::default(), held }
     }
 
     /// Opens what is new for each of so many workers, and says which listeners close. One that has the address of
@@ -97,7 +101,9 @@ impl Listeners {
             }
             let has_it = |old: &String| {
                 let open = self.open.get(old).filter(|open| open.transport == transport(listener));
-                open.is_some_and(|open| is_bound(&open.sockets, &listener.listen))
+                open.is_some_and(|open| {
+                    is_bound(open.sockets.first().map(|socket| &**socket), &listener.listen)
+                })
             };
             if let Some(index) = close.iter().position(has_it) {
                 renamed.push((close.remove(index), name.clone()));
@@ -114,11 +120,10 @@ impl Listeners {
                 if self.held.is_none() {
                     socket.listen().map_err(failed)?;
                 }
-                let socket = socket.try_clone().map_err(failed)?;
                 // There may be more sockets than workers: a worker of the process before had each.
                 let accepts = match new.transport {
-                    Transport::Tcp => Accepts::Connections(socket),
-                    Transport::Udp => Accepts::Datagrams(socket),
+                    Transport::Tcp => Accepts::Connections(socket.try_clone().map_err(failed)?),
+                    Transport::Udp => Accepts::Datagrams(socket.clone()),
                 };
                 open[index % workers].push(NewListener { name: name.clone(), accepts });
             }
@@ -136,6 +141,9 @@ impl Listeners {
         for mut gone in close.iter().filter_map(|name| self.open.remove(name)) {
             // First, so that nobody comes to a queue that closes.
             gone.remove_file();
+            if gone.transport == Transport::Udp {
+                self.left.add(&gone.sockets);
+            }
         }
         let moved: Vec<_> = renamed.iter().filter_map(|(old, _)| self.open.remove(old)).collect();
         for ((_, new), mut open) in renamed.iter().zip(moved) {
@@ -145,6 +153,8 @@ impl Listeners {
             self.open.insert(new.clone(), open);
         }
         self.open.extend(std::mem::take(&mut opened.0));
+        let is_of_udp = |open: &&Open| open.transport == Transport::Udp;
+        self.left.forget(|left| self.open.values().filter(is_of_udp).any(|open| open.bound() == Some(left)));
         for (name, open) in &mut self.open {
             open.permit(config.listeners.get(name).map_or(open.mode, |listener| listener.mode));
         }
@@ -178,10 +188,11 @@ impl Listeners {
     ) -> Result<Open, ListenError> {
         let (wanted, mode, transport) = (&listener.listen, listener.mode, transport(listener));
         let inherited = self.inherited.iter().position(|known| {
-            is_of(&known.sockets, transport)
-                && ((known.name == name && known.listen == *wanted) || is_bound(&known.sockets, wanted))
+            let first = known.sockets.first();
+            is_of(first, transport)
+                && ((known.name == name && known.listen == *wanted) || is_bound(first, wanted))
         });
-        let open = |sockets, file, inherited| Open {
+        let open = |sockets: Vec<Arc<Socket>>, file, inherited| Open {
             listen: wanted.clone(),
             transport,
             sockets,
@@ -190,18 +201,24 @@ impl Listeners {
             inherited,
         };
         let Some(inherited) = inherited else {
+            if let Some(address) = wanted.tcp().filter(|_| transport == Transport::Udp)
+                && let Some(sockets) = self.left.again(address, workers)?
+            {
+                return Ok(open(sockets, None, false));
+            }
+            let new = |sockets| Ok(open(shared(sockets), None, false));
             return match wanted {
                 Address::Tcp(address) if listener.http3.is_some() && address.port() == 0 => {
-                    Ok(open(with_quic(*address, workers)?, None, false))
+                    new(with_quic(*address, workers)?)
                 }
                 // Its port is ours until then.
                 Address::Tcp(address) if self.is_in_the_way(*address, transport, going) => {
-                    Ok(open(listen::beside(*address, transport, workers)?, None, false))
+                    new(listen::beside(*address, transport, workers)?)
                 }
-                Address::Tcp(address) => Ok(open(listen::shared(*address, transport, workers)?, None, false)),
+                Address::Tcp(address) => new(listen::shared(*address, transport, workers)?),
                 Address::Unix(path) => {
                     let (socket, file) = listen::unix(path, mode)?;
-                    Ok(open(vec![socket], Some(file), false))
+                    Ok(open(shared(vec![socket]), Some(file), false))
                 }
             };
         };
@@ -209,7 +226,7 @@ impl Listeners {
         if transport == Transport::Udp {
             // A new one would get its share of the datagrams at once, while the process before still serves; see
             // `add_missing`.
-            return Ok(open(sockets, None, true));
+            return Ok(open(shared(sockets), None, true));
         }
         let missing = workers.saturating_sub(sockets.len());
         if let Some(Ok(bound)) = sockets.first().map(Socket::local_addr) {
@@ -217,20 +234,21 @@ impl Listeners {
         }
         let file = wanted.path().and_then(|path| SocketFile::at(path).ok());
         // The process before may have had it with other permissions.
-        Ok(Open { mode: UNKNOWN_MODE, ..open(sockets, file, true) })
+        Ok(Open { mode: UNKNOWN_MODE, ..open(shared(sockets), file, true) })
     }
 
-    /// Whether a socket that goes, or that the process before had, is bound to this port of all addresses, or to it of
+    /// Whether a socket that goes, or that sessions hold after its listener went, or that the process before had, is bound to this port of all addresses, or to it of
     /// one of those that are wanted: then who else may have it can't be asked.
     fn is_in_the_way(&self, wanted: SocketAddr, transport: Transport, going: &[String]) -> bool {
-        let gone = going.iter().filter_map(|name| self.open.get(name)).map(|open| &open.sockets);
-        gone.chain(self.inherited.iter().map(|known| &known.sockets)).any(|sockets| {
-            let bound = sockets.first().and_then(|socket| socket.local_addr().ok());
-            is_of(sockets, transport)
-                && bound.is_some_and(|bound| {
-                    let overlap = bound.ip().is_unspecified() || wanted.ip().is_unspecified();
-                    overlap && bound.port() == wanted.port()
-                })
+        let gone =
+            going.iter().filter_map(|name| self.open.get(name)?.sockets.first()).map(|socket| &**socket);
+        let sockets = gone.chain(self.inherited.iter().filter_map(|known| known.sockets.first()));
+        let of_it = sockets.filter(|socket| is_of(Some(socket), transport));
+        let bound = of_it.filter_map(|socket| socket.local_addr().ok());
+        let left = self.left.bound().filter(|_| transport == Transport::Udp);
+        bound.chain(left).any(|bound| {
+            let overlap = bound.ip().is_unspecified() || wanted.ip().is_unspecified();
+            overlap && bound.port() == wanted.port()
         })
     }
 
@@ -260,7 +278,7 @@ impl Listeners {
     pub fn listening(&self) -> std::io::Result<Vec<Listening>> {
         let mut all = Vec::new();
         for (name, open) in &self.open {
-            let sockets: std::io::Result<_> = open.sockets.iter().map(Socket::try_clone).collect();
+            let sockets: std::io::Result<_> = open.sockets.iter().map(|socket| socket.try_clone()).collect();
             all.push(Listening { name: name.clone(), listen: open.listen.clone(), sockets: sockets? });
         }
         Ok(all)
@@ -311,10 +329,9 @@ impl Open {
     fn add_missing(&mut self, name: &str, held: &mut ForWorkers) -> Result<(), ListenError> {
         let Some(address) = self.bound().filter(|_| self.transport == Transport::Udp) else { return Ok(()) };
         for worker in held.iter_mut().skip(self.sockets.len()) {
-            let mut new = listen::beside(address, Transport::Udp, 1)?;
+            let mut new = shared(listen::beside(address, Transport::Udp, 1)?);
             for socket in &new {
-                let failed = |source| ListenError { address: address.to_string(), source };
-                let accepts = Accepts::Datagrams(socket.try_clone().map_err(failed)?);
+                let accepts = Accepts::Datagrams(socket.clone());
                 worker.push(NewListener { name: name.to_owned(), accepts });
             }
             self.sockets.append(&mut new);
@@ -327,8 +344,8 @@ fn transport(listener: &Listener) -> Transport {
     if listener.protocol.is_udp() { Transport::Udp } else { Transport::Tcp }
 }
 
-fn is_of(sockets: &[Socket], transport: Transport) -> bool {
-    sockets.first().is_some_and(|socket| socket.transport().is_ok_and(|of| of == transport))
+fn is_of(socket: Option<&Socket>, transport: Transport) -> bool {
+    socket.is_some_and(|socket| socket.transport().is_ok_and(|of| of == transport))
 }
 
 /// New sockets whose port, which the system chooses, is free for QUIC too.
@@ -352,8 +369,12 @@ fn remove(file: &SocketFile) {
     }
 }
 
-fn is_bound(sockets: &[Socket], wanted: &Address) -> bool {
-    let Some(socket) = sockets.first() else { return false };
+fn shared(sockets: Vec<Socket>) -> Vec<Arc<Socket>> {
+    sockets.into_iter().map(Arc::new).collect()
+}
+
+fn is_bound(first: Option<&Socket>, wanted: &Address) -> bool {
+    let Some(socket) = first else { return false };
     match wanted {
         Address::Tcp(address) => socket.local_addr().is_ok_and(|bound| bound == *address),
         Address::Unix(path) => socket.path().is_some_and(|bound| *bound == **path),

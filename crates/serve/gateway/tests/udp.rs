@@ -335,6 +335,52 @@ async fn changes_concern_the_sessions_that_they_are_about() {
 }
 
 #[tokio::test]
+async fn a_listener_that_comes_back_to_its_port_goes_on_while_old_answers_are_due() {
+    let (slow, two) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), Echo::start("two").await);
+    let mut config = config(&[slow.local_addr().unwrap()]);
+    let clock = ManualClock::at(0);
+    let options = Options {
+        config: config.clone(),
+        generation: Generation(1),
+        workers: 3,
+        clock: clock.clone() as Arc<dyn Clock>,
+        subscriber: None,
+    };
+    let gateway = Gateway::start(options).await.unwrap();
+    let address = gateway.local_addrs()["udp"];
+    let (waits, mut buffer) = (client(address).await, [0; 16]);
+    waits.send(b"before").await.unwrap();
+    let (_, of_old) = slow.recv_from(&mut buffer).await.unwrap();
+    let (route, at) = (config.layer4.remove(0), listener(&address.to_string()));
+    config.listeners.remove("udp");
+    gateway.apply(config.clone(), Generation(2)).await.unwrap();
+    // Twice: it may come and go as often as it likes, also under another name.
+    for (generation, back) in [(3, "udp"), (5, "again")] {
+        config.listeners.insert(back.into(), at.clone());
+        config.services.insert(name("app"), service(&[two.address]));
+        config.layer4.push(Layer4Route { listener: back.into(), ..route.clone() });
+        gateway.apply(config.clone(), Generation(generation)).await.unwrap();
+        assert_eq!(gateway.local_addrs()[back], address);
+        // As many as reach each worker's socket: none may be one that nobody reads.
+        for _ in 0..30 {
+            assert_eq!(ask(&client(address).await, "after").await, "two after");
+        }
+        assert_eq!(ask(&waits, "after").await, "two after");
+        slow.send_to(b"late", of_old).await.unwrap();
+        assert_eq!(answer(&waits).await, "late");
+        config.layer4.clear();
+        config.listeners.remove(back);
+        gateway.apply(config.clone(), Generation(generation + 1)).await.unwrap();
+    }
+    // When it doesn't come back, nobody has the port once no answer is waited for.
+    while let Err(error) = UdpSocket::bind(address).await {
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn another_process_receives_and_the_old_one_passes_on_answers_that_are_due() {
     let slow = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let config = config(&[slow.local_addr().unwrap()]);

@@ -11,12 +11,14 @@
 //! The gateway itself never answers: whoever sends under another's address makes it send nothing there.
 
 mod begin;
+mod left;
 pub(crate) mod metrics;
 mod receive;
 mod session;
 mod sessions;
 mod stats;
 
+pub(crate) use left::Left;
 pub(crate) use receive::receive;
 pub(crate) use sessions::Sessions;
 pub(crate) use stats::{DROPS, ENDS, Sum, UdpStats};

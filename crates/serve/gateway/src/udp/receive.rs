@@ -3,8 +3,10 @@
 use std::cell::Ref;
 use std::io::ErrorKind;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use haechi_net::datagram::{Datagrams, Received};
+use haechi_net::listen::Socket;
 use haechi_route::config::Layer4;
 
 use super::BURST;
@@ -20,13 +22,16 @@ pub(super) struct Port {
     pub number: u64,
     /// Answers leave from here.
     pub socket: Datagrams,
+    /// The same socket, by which a listener that comes back finds it. It goes after the handle above, so that whoever
+    /// doesn't find it finds its port free.
+    _left: Arc<Socket>,
     own: Rc<Accepting>,
 }
 
 /// Receives until told to stop. Sessions have a moment then for answers that are on their way. What still waits in the
 /// kernel is the next process's, which reads the same socket.
-pub(crate) async fn receive(socket: Datagrams, own: Rc<Accepting>, worker: Rc<Worker>) {
-    let port = Rc::new(Port { number: worker.udp.next_port(), socket, own });
+pub(crate) async fn receive(socket: Datagrams, left: Arc<Socket>, own: Rc<Accepting>, worker: Rc<Worker>) {
+    let port = Rc::new(Port { number: worker.udp.next_port(), socket, _left: left, own });
     loop {
         let ready = tokio::select! {
             biased;

@@ -61,7 +61,7 @@ pub(crate) enum Accepts {
     /// Over TCP, or a Unix socket.
     Connections(Socket),
     /// Of UDP.
-    Datagrams(Socket),
+    Datagrams(Arc<Socket>),
     /// QUIC at this address, of this listener. Without a socket the port is waited for.
     Quic { address: SocketAddr, listener: String, socket: Option<UdpSocket> },
 }
@@ -184,8 +184,10 @@ fn listen(open: Vec<NewListener>, worker: &Rc<Worker>, listeners: &mut BTreeMap<
             Accepts::Connections(socket) => {
                 Queue::new(socket).map(|queue| begin(accept(queue, own.clone(), worker.clone()), worker))
             }
-            Accepts::Datagrams(socket) => Datagrams::new(socket)
-                .map(|socket| begin(udp::receive(socket, own.clone(), worker.clone()), worker)),
+            Accepts::Datagrams(left) => left
+                .try_clone()
+                .and_then(Datagrams::new)
+                .map(|socket| begin(udp::receive(socket, left, own.clone(), worker.clone()), worker)),
             Accepts::Quic { address, listener, socket } => {
                 begin(h3::accept(socket, address, listener, worker.clone(), own.clone()), worker);
                 Ok(())
