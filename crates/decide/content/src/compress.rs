@@ -39,6 +39,8 @@ pub struct Offered<'a> {
     /// One of: coded already, not to be transformed, a part of something, or with a sum of its bytes.
     fixed: bool,
     sets_cookie: bool,
+    /// Whether it only says that the client's copy is good (304), about which it need not say more.
+    copy_is_good: bool,
     /// Whether `Vary` says already that codings differ, or everything.
     pub varies: bool,
 }
@@ -46,8 +48,8 @@ pub struct Offered<'a> {
 impl<'a> Offered<'a> {
     /// Reads the fields.
     pub fn of(status: u16, length: Option<u64>, fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let mut offered = Self { length, ..Self::default() };
-        offered.fixed = status < 200 || matches!(status, 204 | 205 | 206 | 304);
+        let mut offered = Self { length, copy_is_good: status == 304, ..Self::default() };
+        offered.fixed = status < 200 || matches!(status, 204..=206);
         for (name, value) in fields {
             let is = |known: &str| name.eq_ignore_ascii_case(known);
             match name.len() {
@@ -70,11 +72,13 @@ impl<'a> Offered<'a> {
         offered
     }
 
-    /// Decides. `accepts` is nothing if the request may carry secrets or can't get a coded answer at all.
+    /// Decides; of 304, about the answer that the client would have got instead (RFC 9110 §15.4.5). `accepts` is nothing if the request may carry secrets or can't get a coded answer at all.
     pub fn compression(&self, rules: &Compress, accepts: Option<&AcceptEncoding>) -> Compression {
         let media = std::str::from_utf8(self.media).unwrap_or_default();
-        let large = self.length.is_none_or(|length| length >= rules.min_size.max(1));
-        if self.fixed || !large || !rules.takes(media) || (self.sets_cookie && !rules.secrets) {
+        // What 304 says of a length is wrong too often.
+        let large = self.copy_is_good || self.length.is_none_or(|length| length >= rules.min_size.max(1));
+        let takes = rules.takes(media) || self.copy_is_good && media.is_empty();
+        if self.fixed || !large || !takes || (self.sets_cookie && !rules.secrets) {
             return Compression::Never;
         }
         let ranked = accepts.map(|accepts| accepts.ranked(&rules.encodings));

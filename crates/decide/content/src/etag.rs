@@ -26,6 +26,16 @@ impl ETag {
     }
 }
 
+/// Whether a list, that of `If-None-Match`, has this tag in its strong form alone.
+pub fn lists_strong(list: &[u8], tag: &[u8]) -> bool {
+    let Some(Tag::One { opaque: wanted, .. }) = Tags::new(tag).next() else { return false };
+    let has = |as_weak| {
+        Tags::new(list)
+            .any(|tag| matches!(tag, Tag::One { weak, opaque } if weak == as_weak && opaque == wanted))
+    };
+    has(false) && !has(true)
+}
+
 /// The tags of a list. `*` is given as it is; what is no tag ends the list.
 pub(crate) struct Tags<'a>(&'a [u8]);
 

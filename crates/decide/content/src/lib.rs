@@ -17,7 +17,7 @@ pub use asked::Asked;
 pub use compress::{Compress, Compression, Offered};
 pub use condition::{Validators, Verdict};
 pub use decision::{Decision, decide};
-pub use etag::ETag;
+pub use etag::{ETag, lists_strong};
 pub use media::{is_compressible, type_of};
 pub use name::{BadName, file_name};
 pub use range::{MAX_RANGES, Ranges};

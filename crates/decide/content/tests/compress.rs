@@ -1,6 +1,6 @@
 //! What is compressed and what never is.
 
-use haechi_content::{AcceptEncoding, Coding, Compress, Compression, Offered};
+use haechi_content::{AcceptEncoding, Coding, Compress, Compression, Offered, lists_strong};
 
 const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
 
@@ -39,7 +39,7 @@ fn what_is_coded_fixed_small_or_secret_never_is() {
     ] {
         assert_eq!(judge(&rules(), 200, None, &[HTML, fields]), Compression::Never, "{fields:?}");
     }
-    for status in [101, 204, 205, 206, 304] {
+    for status in [101, 204, 205, 206] {
         assert_eq!(judge(&rules(), status, None, &[HTML]), Compression::Never, "{status}");
     }
     assert_eq!(judge(&rules(), 200, Some(1023), &[HTML]), Compression::Never);
@@ -47,6 +47,24 @@ fn what_is_coded_fixed_small_or_secret_never_is() {
         assert_eq!(judge(&rules(), 200, None, &[("content-type", media)]), Compression::Never, "{media}");
     }
     assert_eq!(judge(&rules(), 200, None, &[]), Compression::Never);
+}
+
+#[test]
+fn a_copy_that_is_good_may_be_one_that_was_compressed() {
+    let gzip = Compression::With(Coding::Gzip);
+    // It needs no type, and what it says of a length is not believed.
+    for (length, fields) in [(None, &[][..]), (Some(0), &[]), (None, &[HTML])] {
+        assert_eq!(judge(&rules(), 304, length, fields), gzip, "{length:?} {fields:?}");
+    }
+    for field in
+        [("Content-Type", "image/png"), ("Cache-Control", "no-transform"), ("Content-Encoding", "br")]
+    {
+        assert_eq!(judge(&rules(), 304, None, &[field]), Compression::Never, "{field:?}");
+    }
+    assert!(lists_strong(b"W/\"b\", \"a\"", b"\"a\""));
+    for list in ["", "*", "W/\"a\"", "\"b\"", "\"a\", W/\"a\""] {
+        assert!(!lists_strong(list.as_bytes(), b"\"a\""), "{list}");
+    }
 }
 
 #[test]

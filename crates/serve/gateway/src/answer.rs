@@ -106,7 +106,7 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
     }
     let has_body = !Body::of_response(head.framing, RESPONSE_EXTRAS).is_empty();
     let plan = match context.compressing {
-        Some(compressing) if facts.call.is_none() && (has_body || facts.is_head) => {
+        Some(compressing) if facts.call.is_none() && (has_body || facts.is_head || head.status == 304) => {
             Plan::of(&head, has_body, compressing)
         }
         _ => Plan::NONE,
@@ -296,12 +296,14 @@ fn is_of_plain_bytes(name: &str) -> bool {
     ["etag", "accept-ranges", "content-encoding"].iter().any(|field| name.eq_ignore_ascii_case(field))
 }
 
-/// Writes what a compressed body needs. Its tag is weak: what it stands for is the same, its bytes are not
+/// Writes what a compressed body needs; of 304, what is said of it. Its tag is weak: what it stands for is the same, its bytes are not
 /// (RFC 9110 §8.8.1).
 fn write_coding(head: &ResponseHead<'_>, coding: Coding, edits: &FieldEdits, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Content-Encoding: ");
-    out.extend_from_slice(coding.token().as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if head.status != 304 {
+        out.extend_from_slice(b"Content-Encoding: ");
+        out.extend_from_slice(coding.token().as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     let tag = head.fields().iter().find(|field| field.name.eq_ignore_ascii_case("etag"));
     if let Some(tag) = tag.filter(|_| !edits.drops("etag")) {
         out.extend_from_slice(if tag.value.starts_with(b"W/") { b"ETag: " } else { b"ETag: W/" });

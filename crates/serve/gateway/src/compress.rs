@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use brotli::CompressorWriter;
 use flate2::write::GzEncoder;
-use haechi_content::{AcceptEncoding, Coding, Compress, Compression, Offered};
+use haechi_content::{AcceptEncoding, Coding, Compress, Compression, Offered, lists_strong};
 use haechi_http::ResponseHead;
 use zstd::zstd_safe::CParameter;
 
@@ -25,12 +25,20 @@ const ZSTD: i32 = 3;
 /// Bits of the window of brotli and zstd: 256 KiB.
 const WINDOW: u32 = 18;
 
+/// What a request says about compressing its answer.
+#[derive(Debug)]
+pub(crate) struct Accepts {
+    pub encodings: AcceptEncoding,
+    /// `If-None-Match`: the copies that the client has. Empty without.
+    pub copies: Vec<u8>,
+}
+
 /// What is known when an answer's head is there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compressing<'a> {
     pub rules: &'a Compress,
     /// Nothing if this request's answer is not to be compressed.
-    pub accepts: Option<&'a AcceptEncoding>,
+    pub accepts: Option<&'a Accepts>,
     /// Compressors at work on this worker.
     pub at_work: &'a Rc<Cell<usize>>,
     pub most: usize,
@@ -52,14 +60,20 @@ impl Plan {
     /// The answer goes as it is.
     pub const NONE: Self = Self { coding: None, vary: false, coder: None };
 
-    /// Decides about an answer. `has_body` is false for one to HEAD, which tells what GET would get.
+    /// Decides about an answer. `has_body` is false for one to HEAD, which tells what GET would get, and for 304, which
+    /// has the `ETag` and `Vary` of the answer that the client would have got instead (RFC 9110 §15.4.5). Whether that
+    /// one's type gets smaller, 304 needn't say; a client whose copy has the strong tag has it uncompressed.
     pub fn of(head: &ResponseHead<'_>, has_body: bool, compressing: Compressing<'_>) -> Self {
         let fields = head.fields().iter().map(|field| (field.name, field.value));
         let offered = Offered::of(head.status, head.length, fields);
         let vary = !offered.varies;
-        match offered.compression(compressing.rules, compressing.accepts) {
+        let accepts = compressing.accepts.map(|accepts| &accepts.encodings);
+        match offered.compression(compressing.rules, accepts) {
             Compression::Never => Self::NONE,
             Compression::NotHere => Self { coding: None, vary, coder: None },
+            Compression::With(_) if head.status == 304 && has_plain_copy(head, compressing.accepts) => {
+                Self { coding: None, vary, coder: None }
+            }
             Compression::With(coding) if !has_body => Self { coding: Some(coding), vary, coder: None },
             Compression::With(coding) => {
                 let room = compressing.at_work.get() < compressing.most;
@@ -71,6 +85,12 @@ impl Plan {
             }
         }
     }
+}
+
+/// Whether the client's copy of what 304 speaks of has its strong tag.
+fn has_plain_copy(head: &ResponseHead<'_>, accepts: Option<&Accepts>) -> bool {
+    let tag = head.fields().iter().find(|field| field.name.eq_ignore_ascii_case("etag"));
+    tag.zip(accepts).is_some_and(|(tag, accepts)| lists_strong(&accepts.copies, tag.value))
 }
 
 /// A compressor at work.

@@ -19,6 +19,7 @@ use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
 use haechi_tls::Session;
 
 use crate::added::Lines;
+use crate::compress::Accepts;
 use crate::failure::Failure;
 use crate::files::Wanted;
 use crate::forward_head::{upgrade, write_head};
@@ -126,7 +127,7 @@ pub(crate) struct RequestFacts {
     /// How long its client waits, if it said so.
     pub patience: Option<Duration>,
     /// What the answer may be compressed with, where the route does that.
-    pub encodings: Option<AcceptEncoding>,
+    pub encodings: Option<Accepts>,
     pub started: Instant,
     /// Method, target and host for the access log; empty when there is none.
     pub line: RequestLine,
@@ -349,20 +350,26 @@ fn redirect(to: &Redirect, head: &RequestHead<'_>, path: &str, client: &ClientFa
 }
 
 /// What the answer to a request may be compressed with. HTTP/1.0 has no chunks to put it into.
-fn encodings(rules: &Compress, head: &RequestHead<'_>) -> Option<AcceptEncoding> {
+fn encodings(rules: &Compress, head: &RequestHead<'_>) -> Option<Accepts> {
     let mut accepts: Option<Vec<u8>> = None;
+    let mut copies = Vec::new();
     for field in head.fields() {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name);
         if !rules.secrets && (is("cookie") || is("authorization")) {
             return None;
         }
-        if is("accept-encoding") {
-            let list = accepts.get_or_insert_default();
-            list.extend_from_slice(field.value);
-            list.push(b',');
-        }
+        let list = if is("accept-encoding") {
+            accepts.get_or_insert_default()
+        } else if is("if-none-match") {
+            &mut copies
+        } else {
+            continue;
+        };
+        list.extend_from_slice(field.value);
+        list.push(b',');
     }
-    (head.version == Version::Http11).then(|| AcceptEncoding::parse(accepts.as_deref()))
+    (head.version == Version::Http11)
+        .then(|| Accepts { encodings: AcceptEncoding::parse(accepts.as_deref()), copies })
 }
 
 /// What a request wants of a folder. Only GET and HEAD get a file.

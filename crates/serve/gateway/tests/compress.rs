@@ -111,6 +111,39 @@ async fn each_coding_gives_the_same_bytes_in_fewer() {
 }
 
 #[tokio::test]
+async fn a_copy_that_is_still_good_has_the_tag_that_it_was_given() {
+    let service = Service::start(|mut connection| async move {
+        while let Some(request) = connection.request().await {
+            let vary = if request.target() == "/vary" { "Vary: Accept-Encoding, Cookie\r\n" } else { "" };
+            connection.send(&format!("HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n{vary}\r\n")).await;
+        }
+    })
+    .await;
+    let (_gateway, address) = start(compressing(&service, |_| {})).await;
+    let mut client = Client::connect(address).await;
+    for (fields, tag) in [
+        ("Accept-Encoding: gzip\r\nIf-None-Match: W/\"v1\"\r\n", "W/\"v1\""),
+        ("Accept-Encoding: gzip\r\nIf-None-Match: \"v0\", W/\"v1\"\r\n", "W/\"v1\""),
+        ("Accept-Encoding: gzip\r\nIf-None-Match: *\r\n", "W/\"v1\""),
+        // This client's copy is not compressed: it may be too small, or an image.
+        ("Accept-Encoding: gzip\r\nIf-None-Match: \"v1\"\r\n", "\"v1\""),
+        ("If-None-Match: W/\"v1\"\r\n", "\"v1\""),
+        ("Accept-Encoding: gzip\r\nCookie: a=b\r\nIf-None-Match: W/\"v1\"\r\n", "\"v1\""),
+    ] {
+        let answer = ask(&mut client, "GET", fields).await;
+        assert_eq!((answer.status(), answer.field("etag")), (304, Some(tag)), "{fields}");
+        assert_eq!(answer.field("vary"), Some("Accept-Encoding"), "{fields}");
+        assert_eq!(answer.field("content-encoding"), None, "{fields}");
+    }
+    client.send("GET /vary HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n").await;
+    let answer = client.response().await.unwrap();
+    assert_eq!(
+        (answer.field("etag"), answer.field("vary")),
+        (Some("W/\"v1\""), Some("Accept-Encoding, Cookie"))
+    );
+}
+
+#[tokio::test]
 async fn what_must_stay_as_it_is_stays_as_it_is() {
     let body = text(100);
     let length = format!("Content-Length: {}\r\n", body.len());
