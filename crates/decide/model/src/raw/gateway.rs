@@ -196,7 +196,9 @@ pub struct Limits {
     /// For a client connection to stay idle between requests.
     #[schemars(extend("default" = "75s"))]
     pub keep_alive: Option<Duration>,
-    /// Streams of an HTTP/2 connection at once.
+    /// Streams of an HTTP/2 connection at once, as its client is told. The frame layer refuses one that is opened beyond
+    /// that (`REFUSED_STREAM`: the client may send it again) and tells nobody, so `haechi_limit_strikes_total` doesn't
+    /// count it.
     #[schemars(range(min = 1, max = 100_000), extend("default" = 128))]
     pub http2_streams: Option<u32>,
     /// What may be sent ahead on an HTTP/2 stream: the most that is kept of a body that its receiver doesn't take.
@@ -212,7 +214,8 @@ pub struct Limits {
     /// HTTP/2 streams that a client may reset in ten seconds. One that resets more is sent away.
     #[schemars(range(min = 10, max = 10_000_000), extend("default" = 1_000))]
     pub http2_resets: Option<u32>,
-    /// Streams of an HTTP/3 connection at once.
+    /// Streams of an HTTP/3 connection at once. QUIC's flow control holds clients to it: they wait for a stream to end,
+    /// and whoever doesn't loses the connection. So it never strikes, and `haechi_limit_strikes_total` doesn't have it.
     #[schemars(range(min = 1, max = 100_000), extend("default" = 128))]
     pub http3_streams: Option<u32>,
     /// What may be sent ahead on an HTTP/3 stream: the most that is kept of a body that its receiver doesn't take.
