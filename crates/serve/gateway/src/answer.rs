@@ -111,19 +111,19 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         }
         _ => Plan::NONE,
     };
+    let web = facts.translated.filter(|_| is_call(&head));
+    // A body that ends with the connection is given chunks, so that the client can tell its end from a cut. HTTP/1.0 has
+    // none (RFC 9112 §6.1).
+    let unknown_length = if facts.version == Version::Http11 { Frame::Chunked } else { Frame::UntilClose };
     let frame = match head.framing {
         // Translated, it gets longer.
-        ResponseFraming::Length(length) if length > 0 && facts.translated.is_some() && is_call(&head) => {
-            Frame::Chunked
-        }
+        ResponseFraming::Length(length) if length > 0 && web.is_some() => unknown_length,
         _ if plan.coder.is_some() => Frame::Chunked,
         ResponseFraming::None | ResponseFraming::Length(_) => Frame::Plain,
-        // A body that ends with the connection is given chunks, so that the client can tell its end from a cut.
-        _ if facts.version == Version::Http11 => Frame::Chunked,
-        _ => Frame::UntilClose,
+        _ => unknown_length,
     };
     let mut body = Body::of_response(head.framing, RESPONSE_EXTRAS);
-    if facts.takes_trailers && frame == Frame::Chunked {
+    if facts.takes_trailers && (frame == Frame::Chunked || web.is_some()) {
         body.keep_trailers();
     }
     let answer = Answer {
@@ -131,7 +131,7 @@ pub(crate) fn begin(input: &[u8], context: Context<'_>, out: &mut Vec<u8>) -> Re
         done: body.is_empty(),
         body,
         frame,
-        web: facts.translated.filter(|_| is_call(&head)),
+        web,
         keep_client: facts.keep_alive && context.may_keep && frame != Frame::UntilClose,
         keep_service: head.keep_alive,
         idle_timeout: head.idle_seconds.map(|seconds| Duration::from_secs(seconds.into())),
@@ -206,20 +206,20 @@ impl Answer {
             self.body_bytes += piece.data.len() as u64;
             match (&mut self.coder, self.frame) {
                 (Some(coder), _) => coder.write(piece.data).map_err(|_| Failure::Compression)?,
-                (None, Frame::Chunked) => match self.web {
-                    Some(call) => call.write_data(out, piece.data),
-                    None => write_chunk(out, piece.data),
+                (None, frame) => match self.web {
+                    Some(call) => write_piece(out, frame, &call.data(piece.data)),
+                    None => write_piece(out, frame, piece.data),
                 },
-                (None, Frame::Plain | Frame::UntilClose) => out.extend_from_slice(piece.data),
             }
         }
         self.take_coded(out)?;
-        if taken > 0 && self.done && self.frame == Frame::Chunked {
-            let trailers = edits.kept_trailers(self.body.trailers());
+        if taken > 0 && self.done && (self.frame == Frame::Chunked || self.web.is_some()) {
+            let mut trailers = edits.kept_trailers(self.body.trailers());
             if let Some(call) = self.web {
-                call.write_trailers(out, &trailers);
-                write_last_chunk(out, b"");
-            } else {
+                write_piece(out, self.frame, &call.trailers(&trailers));
+                trailers = Vec::new();
+            }
+            if self.frame == Frame::Chunked {
                 write_last_chunk(out, &trailers);
             }
         }
@@ -271,7 +271,7 @@ fn write_final(
         !context.edits.drops(name) && !replaced
     });
     if let Some(call) = answer.web {
-        call.write_answer_type(out);
+        call.write_answer_type(&context.facts.format, out);
     }
     if let Some(coding) = coding {
         write_coding(head, coding, context.edits, out);
@@ -289,6 +289,13 @@ fn write_final(
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_piece(out: &mut Vec<u8>, frame: Frame, data: &[u8]) {
+    match frame {
+        Frame::Chunked => write_chunk(out, data),
+        Frame::Plain | Frame::UntilClose => out.extend_from_slice(data),
+    }
 }
 
 /// Whether a field says something of a body's bytes that is no longer true once they are compressed.

@@ -3,12 +3,13 @@
 //! gRPC-Web (a browser's gRPC) carries the trailers in the body, and in its text form all of it in base64. For a
 //! service of HTTP/2 it is translated; to any other it passes as it is.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode::Indifferent;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use haechi_http::{BadBody, RequestHead, write_chunk};
+use haechi_http::{BadBody, RequestHead};
 
 use crate::failure::Failure;
 
@@ -54,6 +55,13 @@ impl Call {
         })
     }
 
+    /// The format of its messages, `+json`, from what follows its type; empty where none is named, and for `+proto`, which
+    /// that stands for. A browser's client takes no answer in another one.
+    pub fn format(rest: &[u8]) -> &[u8] {
+        let format = rest.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if format.eq_ignore_ascii_case(b"+proto") { b"" } else { format }
+    }
+
     /// Whether its body must be translated for a service that speaks gRPC.
     pub const fn is_web(self) -> bool {
         matches!(self, Self::Web | Self::WebText)
@@ -69,15 +77,18 @@ impl Call {
     }
 
     /// Writes the answer to a call that failed: no body, the status in the head (gRPC's *Trailers-Only*).
-    pub fn write_failure(self, failure: Failure, out: &mut Vec<u8>, keep: bool) {
+    pub fn write_failure(self, format: &[u8], failure: Failure, out: &mut Vec<u8>, keep: bool) {
         let name = self.name();
         let (code, proxy) = (status(failure), failure.proxy_status());
         // It has no percent sign and is ASCII, so nothing in it is to be escaped.
         let text = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {name}\r\nGrpc-Status: {code}\r\nGrpc-Message: {failure}\r\n\
+            "\r\nGrpc-Status: {code}\r\nGrpc-Message: {failure}\r\n\
              Proxy-Status: haechi; error={proxy}\r\nContent-Length: 0\r\n{}\r\n",
             if keep { "" } else { "Connection: close\r\n" }
         );
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(format);
         out.extend_from_slice(text.as_bytes());
     }
 
@@ -89,27 +100,28 @@ impl Call {
     }
 
     /// Writes the Content-Type of the answer as the client gets it.
-    pub fn write_answer_type(self, out: &mut Vec<u8>) {
+    pub fn write_answer_type(self, format: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b"Content-Type: ");
         out.extend_from_slice(self.name().as_bytes());
-        out.extend_from_slice(b"+proto\r\n");
+        out.extend_from_slice(if format.is_empty() { b"+proto" } else { format });
+        out.extend_from_slice(b"\r\n");
     }
 
-    /// Writes a piece of an answer's body. Each piece of a text is padded, so that none waits for the next.
-    pub fn write_data(self, out: &mut Vec<u8>, data: &[u8]) {
-        if self == Self::WebText && !data.is_empty() {
-            write_chunk(out, STANDARD.encode(data).as_bytes());
+    /// A piece of an answer's body. Each piece of a text is padded, so that none waits for the next.
+    pub fn data(self, data: &[u8]) -> Cow<'_, [u8]> {
+        if self == Self::WebText {
+            Cow::Owned(STANDARD.encode(data).into_bytes())
         } else {
-            write_chunk(out, data);
+            Cow::Borrowed(data)
         }
     }
 
-    /// Writes trailers, each a line, as the last message of a body.
-    pub fn write_trailers(self, out: &mut Vec<u8>, lines: &[u8]) {
+    /// Trailers, each a line, as the last message of a body.
+    pub fn trailers(self, lines: &[u8]) -> Vec<u8> {
         let mut message = vec![TRAILERS];
         message.extend_from_slice(&(lines.len() as u32).to_be_bytes());
         message.extend_from_slice(lines);
-        self.write_data(out, &message);
+        self.data(&message).into_owned()
     }
 }
 
@@ -196,11 +208,21 @@ mod tests {
 
     #[test]
     fn trailers_are_a_message_of_their_own() {
-        let mut out = Vec::new();
-        Call::Web.write_trailers(&mut out, b"grpc-status: 0\r\n");
-        assert_eq!(out, b"15\r\n\x80\0\0\0\x10grpc-status: 0\r\n\r\n");
-        out.clear();
-        Call::WebText.write_data(&mut out, b"hello");
-        assert_eq!(out, b"8\r\naGVsbG8=\r\n");
+        assert_eq!(Call::Web.trailers(b"grpc-status: 0\r\n"), b"\x80\0\0\0\x10grpc-status: 0\r\n");
+        assert_eq!(&*Call::WebText.data(b"hello"), b"aGVsbG8=");
+    }
+
+    #[test]
+    fn a_format_is_what_follows_the_plus() {
+        for (rest, format) in [
+            ("", ""),
+            ("+proto", ""),
+            ("+Proto; charset=utf-8", ""),
+            ("+json", "+json"),
+            ("+json ;a=b", "+json"),
+            (";+json", ""),
+        ] {
+            assert_eq!(Call::format(rest.as_bytes()), format.as_bytes(), "{rest}");
+        }
     }
 }

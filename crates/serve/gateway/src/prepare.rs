@@ -124,6 +124,8 @@ pub(crate) struct RequestFacts {
     pub call: Option<Call>,
     /// The same, when it is gRPC-Web that the service does not speak.
     pub translated: Option<Call>,
+    /// The format that it names, as [`Call::format`] has it.
+    pub format: Box<[u8]>,
     /// How long its client waits, if it said so.
     pub patience: Option<Duration>,
     /// What the answer may be compressed with, where the route does that.
@@ -410,6 +412,7 @@ impl RequestFacts {
             takes_trailers: head.takes_trailers,
             call: call.map(|(call, _)| call),
             translated: None,
+            format: call.map(|(_, rest)| Call::format(rest).into()).unwrap_or_default(),
             patience: call.and_then(|_| grpc::timeout(head)),
             encodings: None,
             started: now,

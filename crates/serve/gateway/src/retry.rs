@@ -78,6 +78,7 @@ mod tests {
             encodings: None,
             call: None,
             translated: None,
+            format: Box::default(),
             patience: None,
             started: Instant::ZERO,
             line: crate::prepare::RequestLine::default(),

@@ -382,7 +382,7 @@ pub(crate) fn respond(
     let mut out = worker.head.borrow_mut();
     out.clear();
     match facts.call {
-        Some(call) => call.write_failure(failure, &mut out, keep),
+        Some(call) => call.write_failure(&facts.format, failure, &mut out, keep),
         None => failure.write(&mut out, keep, facts.is_head),
     }
     end(client, &mut out, keep, worker)

@@ -129,6 +129,75 @@ async fn a_browsers_call_is_translated_with_its_trailers_in_the_body() {
     assert_eq!(decoded, [b"hello!", &trailers[..]].concat(), "{text}");
 }
 
+#[tokio::test]
+async fn a_browser_gets_its_own_format_and_http10_gets_no_chunks() {
+    let (_gateway, address) = gateway(echo().await).await;
+    let trailers = b"\x80\0\0\0\x1bgrpc-status: 0\r\nx-cost: 7\r\n";
+    let mut client = Client::connect(address).await;
+    let call = |version: &str, kind: &str| {
+        format!(
+            "POST /a.B/C HTTP/{version}\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 8\r\n\r\naGVsbG8="
+        )
+    };
+    for (kind, answered) in [
+        ("application/grpc-web", "application/grpc-web+proto"),
+        ("application/grpc-web+json; charset=utf-8", "application/grpc-web+json"),
+        ("application/grpc-web-text+thrift", "application/grpc-web-text+thrift"),
+    ] {
+        client.send(call("1.1", kind)).await;
+        assert_eq!(client.response().await.unwrap().field("content-type"), Some(answered));
+        let mut old = Client::connect(address).await;
+        old.send(call("1.0", kind)).await;
+        let answer = String::from_utf8(old.rest().await)
+            .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+        assert!(!head.to_ascii_lowercase().contains("content-length"), "{head}");
+        let wanted = if kind.contains("text") { b"hello".to_vec() } else { b"aGVsbG8=".to_vec() };
+        let body = if kind.contains("text") { decode(body) } else { body.as_bytes().to_vec() };
+        let wanted = String::from_utf8_lossy(&[wanted, trailers.to_vec()].concat()).into_owned();
+        assert_eq!(String::from_utf8_lossy(&body), wanted);
+    }
+    // Failures, too.
+    let (_gateway, address) = self::gateway(Service::refusing()).await;
+    let mut client = Client::connect(address).await;
+    client.send(call("1.1", "application/grpc-web+json")).await;
+    let answer = client.response().await.unwrap();
+    assert_eq!(answer.field("content-type"), Some("application/grpc-web+json"));
+    assert_eq!(answer.field("grpc-status"), Some("14"));
+}
+
+/// An answer whose length is known before it is translated.
+#[tokio::test]
+async fn a_translated_answer_with_a_length_has_none_to_http10() {
+    let sized = common::h2::service(h2::server::Builder::new(), |request, mut respond| async move {
+        let (_, mut stream) = request.into_parts();
+        while let Some(Ok(data)) = stream.data().await {
+            stream.flow_control().release_capacity(data.len()).unwrap();
+        }
+        let response = Response::builder()
+            .header("content-type", "application/grpc")
+            .header("content-length", "5")
+            .body(())
+            .unwrap();
+        let mut out = respond.send_response(response, false).unwrap();
+        write(&mut out, Bytes::from_static(b"hello"), false).await.unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        out.send_trailers(trailers).unwrap();
+    })
+    .await;
+    let (_gateway, address) = gateway(sized).await;
+    let mut client = Client::connect(address).await;
+    client
+        .send("POST /a.B/C HTTP/1.0\r\nHost: a\r\nContent-Type: application/grpc-web\r\nContent-Length: 2\r\n\r\nhi")
+        .await;
+    let answer = client.rest().await;
+    let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+    assert!(!text.contains("transfer-encoding") && !text.contains("content-length"), "{text}");
+    assert!(answer.ends_with(b"\r\n\r\nhello\x80\0\0\0\x10grpc-status: 0\r\n"), "{text}");
+}
+
 /// Each part of four characters by itself, since parts may be padded.
 fn decode(text: &str) -> Vec<u8> {
     use base64::Engine;
