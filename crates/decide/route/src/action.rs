@@ -65,6 +65,9 @@ pub struct Respond {
 }
 
 impl Respond {
+    /// Header fields of an answer, at most.
+    pub const FIELDS: usize = 100;
+
     /// What a body is when nothing else is said.
     pub const TEXT: &'static str = "text/plain; charset=utf-8";
 

@@ -223,6 +223,11 @@ pub enum Filter {
     Compress(Compress),
 }
 
+impl Filter {
+    /// Header fields that a route sets, at most; of requests, and of answers.
+    pub const SET_FIELDS: usize = 32;
+}
+
 /// Bounds in time for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {

@@ -4,12 +4,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use haechi_core::RouteName;
-use haechi_http::{Authority, Known};
-use haechi_route::config::{Action, Compress, Files, Filter, Protocol, Redirect, Retry, Route, Timeouts};
+use haechi_http::{Authority, Known, MAX_FIELDS, MAX_WRITTEN_FIELDS};
+use haechi_route::config::{
+    Action, Compress, Files, Filter, Protocol, Redirect, Respond, Retry, Route, Timeouts,
+};
 
 use crate::own::Ready;
 use crate::service::Service;
 use crate::stats::RouteStats;
+
+/// Fields that the gateway adds to a head by itself, at most: who asked, framing, codings, TLS, HTTP/3.
+const OWN_FIELDS: usize = 32;
+
+/// HTTP/2 and HTTP/3 read again what was written for HTTP/1.1.
+const _: () = assert!(MAX_FIELDS + Filter::SET_FIELDS + OWN_FIELDS <= MAX_WRITTEN_FIELDS);
+const _: () = assert!(Respond::FIELDS <= MAX_FIELDS);
 
 /// Where a matched request goes.
 #[derive(Debug)]

@@ -115,6 +115,57 @@ async fn cookies_are_one_field_in_http1() {
 }
 
 #[tokio::test]
+async fn there_is_room_for_what_is_added_to_the_most_fields() {
+    // With the line of its length an answer has as many fields as a service may send, or one more.
+    let service = Service::start(|mut connection| async move {
+        while let Some(request) = connection.request().await {
+            let cookies = if request.target() == "/most" { 127 } else { 128 };
+            let fields = (0..cookies).map(|number| format!("Set-Cookie: c{number}=a\r\n"));
+            let fields = fields.collect::<Vec<_>>().concat();
+            connection.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{fields}\r\nok")).await;
+        }
+    })
+    .await;
+    let counts = common::h2::service(h2::server::Builder::new(), |request, mut respond| async move {
+        let set = request.headers().keys().filter(|name| name.as_str().starts_with("x-set-")).count();
+        let sent = request.headers().keys().filter(|name| name.as_str().starts_with("x-sent-")).count();
+        let response = Response::builder().header("x-counted", format!("{set} {sent}")).body(()).unwrap();
+        respond.send_response(response, true).unwrap();
+    })
+    .await;
+    let mut config = config(&[service.address]);
+    config.limits.headers = 128;
+    config.services.insert(common::name("counts"), common::service(&[counts]));
+    let to_counts = speaks_h2(config.clone()).services[&common::name("counts")].clone();
+    config.services.insert(common::name("counts"), to_counts);
+    let names = (0..Filter::SET_FIELDS).map(|number| format!("x-set-{number}"));
+    let set =
+        |kind: fn(String, String) -> Filter| names.clone().map(move |name| kind(name, "a".into())).collect();
+    config.routes[0].filters = set(Filter::SetResponseHeader);
+    let mut route =
+        common::route("counts", Some(haechi_route::config::PathPattern::Exact("/count".into())), &[]);
+    route.filters = set(Filter::SetRequestHeader);
+    route.action = haechi_route::config::Action::Service(common::name("counts"));
+    config.routes.push(route);
+    let (_gateway, address) = start(config).await;
+    let mut old = Client::connect(address).await;
+    let mut send = connect(address).await;
+    let new = ask(&mut send, get("/most"), None).await.unwrap();
+    for (status, set) in [(new.status(), new.field("x-set-31").map(str::to_owned)), {
+        let answer = old.get("/most").await;
+        (answer.status(), answer.field("x-set-31").map(str::to_owned))
+    }] {
+        assert_eq!((status, set.as_deref()), (200, Some("a")));
+    }
+    let sent = (0..127).map(|number| format!("X-Sent-{number}: a\r\n")).collect::<Vec<_>>().concat();
+    old.send(format!("GET /count HTTP/1.1\r\nHost: a\r\n{sent}\r\n")).await;
+    assert_eq!(old.response().await.unwrap().field("x-counted"), Some("32 127"));
+    // What is too much is too much in both versions.
+    assert_eq!(ask(&mut send, get("/more"), None).await.unwrap().status(), 502);
+    assert_eq!(old.get("/more").await.status(), 502);
+}
+
+#[tokio::test]
 async fn a_client_of_http1_reaches_a_service_of_http2() {
     let (_gateway, address) = start(speaks_h2(config(&[echo().await]))).await;
     let mut client = Client::connect(address).await;

@@ -5,15 +5,18 @@ use std::ops::Range;
 
 use crate::field::{Field, Known};
 
-/// Header fields in a head at most, whatever the limits say.
+/// Header fields in a head of a peer at most, whatever the limits say.
 pub const MAX_FIELDS: usize = 128;
+
+/// Header fields in a head that was written here, at most: a peer's, and what is added to them.
+pub const MAX_WRITTEN_FIELDS: usize = MAX_FIELDS + 64;
 
 /// Bounds on a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of the whole head.
     pub head_bytes: usize,
-    /// Header fields; [`MAX_FIELDS`] at most.
+    /// Header fields; [`MAX_WRITTEN_FIELDS`] at most, and [`MAX_FIELDS`] of a peer.
     pub fields: usize,
     /// Bytes of the target.
     pub target_bytes: usize,
@@ -27,14 +30,14 @@ impl Default for HeadLimits {
 
 /// Room for the fields of one head, on the caller's stack and not initialized.
 pub struct HeadSlots<'a> {
-    pub(crate) fields: [MaybeUninit<Field<'a>>; MAX_FIELDS],
+    pub(crate) fields: [MaybeUninit<Field<'a>>; MAX_WRITTEN_FIELDS],
 }
 
 impl HeadSlots<'_> {
     /// Empty slots.
     #[inline]
     pub const fn new() -> Self {
-        Self { fields: [const { MaybeUninit::uninit() }; MAX_FIELDS] }
+        Self { fields: [const { MaybeUninit::uninit() }; MAX_WRITTEN_FIELDS] }
     }
 }
 

@@ -26,7 +26,7 @@ pub use body::{Body, Piece, write_chunk, write_last_chunk};
 pub use chunked::ChunkDecoder;
 pub use connection::Nominated;
 pub use field::{Field, Known, is_token};
-pub use head::{HeadLimits, HeadSlots, MAX_FIELDS, ends_head};
+pub use head::{HeadLimits, HeadSlots, MAX_FIELDS, MAX_WRITTEN_FIELDS, ends_head};
 pub use refusal::{BadBody, BadRequest, BadResponse};
 pub use request::{RequestFraming, RequestHead};
 pub use response::{ResponseFraming, ResponseHead};

@@ -61,7 +61,7 @@ impl<'a> RequestHead<'a> {
             [] | [b'\r'] => return Ok(None),
             _ => {}
         }
-        let slots = slots.fields.get_mut(..limits.fields.min(crate::MAX_FIELDS)).unwrap_or_default();
+        let slots = slots.fields.get_mut(..limits.fields.min(crate::MAX_WRITTEN_FIELDS)).unwrap_or_default();
         let mut parsed = httparse::Request::new(&mut []);
         let status = ParserConfig::default().parse_request_with_uninit_headers(&mut parsed, start, slots);
         let len = match status {

@@ -59,7 +59,7 @@ impl<'a> ResponseHead<'a> {
         if matches!(buffer, [b'\r' | b'\n', ..]) {
             return Err(BadResponse::Malformed);
         }
-        let slots = slots.fields.get_mut(..limits.fields.min(crate::MAX_FIELDS)).unwrap_or_default();
+        let slots = slots.fields.get_mut(..limits.fields.min(crate::MAX_WRITTEN_FIELDS)).unwrap_or_default();
         let mut parsed = httparse::Response::new(&mut []);
         let status = ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, buffer, slots);
         let len = match status {

@@ -120,6 +120,11 @@ impl Lower<'_> {
             let message = format!("header {name} is written in two places");
             self.report(Diagnostic::error("duplicate-key", here.key_span(), message).help(help));
         }
+        if headers.len() > Respond::FIELDS {
+            let message = format!("an answer of a route has {} headers at most", Respond::FIELDS);
+            let diagnostic = Diagnostic::error("out-of-range", at.key("headers").span(), message);
+            self.report(diagnostic.help("remove some"));
+        }
         if let Some(content_type) = &raw.content_type {
             self.header_value(content_type, at.key("content-type"));
         }

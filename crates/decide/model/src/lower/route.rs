@@ -152,6 +152,9 @@ impl Lower<'_> {
                     }
                     Filter::RewritePath(to) => head.set(to),
                     Filter::Compress(_) => self.one_compress(&filters, has_service, here),
+                    Filter::SetRequestHeader(..) | Filter::SetResponseHeader(..) => {
+                        self.not_too_many(&filters, &filter, here);
+                    }
                     _ => {}
                 }
                 filters.push(filter);
@@ -170,6 +173,16 @@ impl Lower<'_> {
             let message = "only what a service answers is compressed";
             let diagnostic = Diagnostic::warning("no-effect", at.span(), message);
             self.report(diagnostic.help("remove it; beside files put `FILE.br`, `FILE.zst` or `FILE.gz`"));
+        }
+    }
+
+    /// HTTP/2 and HTTP/3 have no room for headers without end.
+    fn not_too_many(&mut self, before: &[Filter], filter: &Filter, at: At<'_>) {
+        let is_alike = |other: &&Filter| std::mem::discriminant(*other) == std::mem::discriminant(filter);
+        if before.iter().filter(is_alike).count() == Filter::SET_FIELDS {
+            let message = format!("a route sets {} headers of a message at most", Filter::SET_FIELDS);
+            let diagnostic = Diagnostic::error("out-of-range", at.span(), message);
+            self.report(diagnostic.help("remove some; or let the service set them"));
         }
     }
 

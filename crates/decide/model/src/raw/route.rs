@@ -95,11 +95,11 @@ pub struct Filter {
     pub rewrite_host: Option<Host>,
     /// Keeps the client's Host. Without it the service sees its endpoint's address.
     pub keep_host: Option<bool>,
-    /// Sets a request header.
+    /// Sets a request header; at most 32 filters of a route do.
     pub set_request_header: Option<HeaderValue>,
     /// Removes a request header.
     pub remove_request_header: Option<String>,
-    /// Sets a response header.
+    /// Sets a response header; at most 32 filters of a route do.
     pub set_response_header: Option<HeaderValue>,
     /// Removes a response header.
     pub remove_response_header: Option<String>,
@@ -209,7 +209,7 @@ pub struct Respond {
     /// What the body is.
     #[schemars(extend("default" = "text/plain; charset=utf-8"))]
     pub content_type: Option<String>,
-    /// Header fields of the answer.
+    /// Header fields of the answer, at most 100.
     #[serde(default)]
     pub headers: IndexMap<String, String>,
     /// Body.

@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
-use haechi_http::{Body, HeadLimits, HeadSlots, MAX_FIELDS, ResponseFraming, ResponseHead, h2 as heads};
+use haechi_http::{
+    Body, HeadLimits, HeadSlots, MAX_WRITTEN_FIELDS, ResponseFraming, ResponseHead, h2 as heads,
+};
 
 use super::body::{Incoming, Outgoing, write_raw};
 use super::broken;
@@ -15,7 +17,8 @@ use super::serve::Session;
 use super::websocket::Handshake;
 
 /// Bounds on an answer's head, which the gateway wrote itself: a service's and what filters add.
-const ANSWER_LIMITS: HeadLimits = HeadLimits { head_bytes: 256 << 10, fields: MAX_FIELDS, target_bytes: 0 };
+const ANSWER_LIMITS: HeadLimits =
+    HeadLimits { head_bytes: 256 << 10, fields: MAX_WRITTEN_FIELDS, target_bytes: 0 };
 
 /// A client's stream.
 #[derive(Debug)]

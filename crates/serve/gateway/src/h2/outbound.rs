@@ -8,7 +8,9 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
 use h2::{Reason, SendStream};
-use haechi_http::{Body, HeadLimits, HeadSlots, MAX_FIELDS, RequestFraming, RequestHead, h2 as heads};
+use haechi_http::{
+    Body, HeadLimits, HeadSlots, MAX_WRITTEN_FIELDS, RequestFraming, RequestHead, h2 as heads,
+};
 use http::Response;
 
 use super::body::{Form, Incoming, Outgoing, write_raw};
@@ -18,7 +20,7 @@ use super::websocket::accept;
 
 /// Bounds on a request's head, which the gateway wrote itself: a client's and what filters add.
 const REQUEST_LIMITS: HeadLimits =
-    HeadLimits { head_bytes: 2 << 20, fields: MAX_FIELDS, target_bytes: 2 << 20 };
+    HeadLimits { head_bytes: 2 << 20, fields: MAX_WRITTEN_FIELDS, target_bytes: 2 << 20 };
 
 /// Room for the head of most answers.
 const HEAD_ROOM: usize = 512;

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use haechi_http::h3::{self as wire, code, frame};
-use haechi_http::{Body, HeadLimits, HeadSlots, MAX_FIELDS, ResponseFraming, ResponseHead, h2 as heads};
+use haechi_http::{
+    Body, HeadLimits, HeadSlots, MAX_WRITTEN_FIELDS, ResponseFraming, ResponseHead, h2 as heads,
+};
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
 
 use super::frames::Trouble;
@@ -17,7 +19,8 @@ use super::incoming::Incoming;
 use super::session::Session;
 
 /// Bounds on an answer's head, which the gateway wrote itself: a service's and what filters add.
-const ANSWER_LIMITS: HeadLimits = HeadLimits { head_bytes: 256 << 10, fields: MAX_FIELDS, target_bytes: 0 };
+const ANSWER_LIMITS: HeadLimits =
+    HeadLimits { head_bytes: 256 << 10, fields: MAX_WRITTEN_FIELDS, target_bytes: 0 };
 
 /// Bytes of DATA that are made at once, at most.
 const BATCH: usize = 64 << 10;
