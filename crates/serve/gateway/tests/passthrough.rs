@@ -158,15 +158,18 @@ async fn openssl_is_passed_on_too() {
     let ca = Ca::new("test");
     let own = service_of(&ca.issue(&["example.com"], 1), "own").await;
     let (_gateway, address) = gateway(&[("own", Some(HostPattern::Exact("example.com".into())), own)]).await;
-    for version in ["-tls1_2", "-tls1_3"] {
+    // A name with the dot that RFC 6066 forbids is the same, as it is where TLS ends here.
+    for (name, version) in
+        [("example.com", "-tls1_2"), ("example.com", "-tls1_3"), ("example.com.", "-tls1_3")]
+    {
         let client = tokio::process::Command::new("openssl")
-            .args(["s_client", "-connect", &address.to_string(), "-servername", "example.com", version])
+            .args(["s_client", "-connect", &address.to_string(), "-servername", name, version])
             .args(["-verify_return_error", "-quiet", "-CAfile"])
             .arg(ca.file())
             .stdin(std::process::Stdio::null())
             .output();
         let output = client.await.unwrap();
-        assert!(String::from_utf8_lossy(&output.stdout).contains("own"), "{version}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("own"), "{name} {version}: {output:?}");
     }
 }
 

@@ -156,11 +156,13 @@ fn client_hello(body: &mut Reader<'_>) -> Option<ClientHello> {
     body.0.is_empty().then_some(hello)
 }
 
-/// RFC 6066 §3: a list, but no two names of one kind, and there is one kind.
+/// RFC 6066 §3: a list, but no two names of one kind, and there is one kind. It has no trailing dot; one that is there all
+/// the same is left out, as where TLS ends here.
 fn server_name(mut content: Reader<'_>) -> Option<String> {
     let mut list = content.list()?;
     let kind = list.take(1)?;
     let name = list.list()?.0;
+    let name = name.strip_suffix(b".").unwrap_or(name);
     let whole = content.0.is_empty() && list.0.is_empty() && kind == [HOST_NAME];
     let is_name = !name.is_empty()
         && name.len() <= NAME_BYTES

@@ -114,6 +114,7 @@ fn name(text: &[u8]) -> Vec<u8> {
 #[test]
 fn doubtful_names_are_refused() {
     assert_eq!(read(&made(&name(b"a.example"))), named("a.example"));
+    assert_eq!(read(&made(&name(b"a.Example."))), named("a.example"));
     assert_eq!(read(&made(&[])), Ok(Some(ClientHello { server_name: None })));
     let twice = [name(b"a.example"), name(b"b.example")].concat();
     let two_in_one = [0, 0, 0, 10, 0, 8, 0, 0, 1, b'a', 0, 0, 1, b'b'];
@@ -123,7 +124,8 @@ fn doubtful_names_are_refused() {
     {
         assert_eq!(read(&made(extensions)), Err(BadHello::Malformed), "{extensions:?}");
     }
-    for text in [&b"a.example."[..], b".a", b"a..b", b"a b", b"a\0.example", b"\xc3\xa4.example", b"a/b", b""]
+    for text in
+        [&b"a.example.."[..], b".", b".a", b"a..b", b"a b", b"a\0.example", b"\xc3\xa4.example", b"a/b", b""]
     {
         assert_eq!(read(&made(&name(text))), Err(BadHello::Malformed), "{text:?}");
     }
