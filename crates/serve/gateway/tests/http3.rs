@@ -283,6 +283,36 @@ async fn patient() -> (Service, mpsc::UnboundedSender<()>) {
     (service, answer)
 }
 
+/// Both versions, and HTTP/1.1 for what differs there: docs/decisions/0107-http3.md.
+#[tokio::test]
+async fn http2_and_http3_take_the_same_schemes_and_queries() {
+    let (ca, service) = (Ca::new("ca"), Service::text("hello").await);
+    let (_gateway, address) = start(speaks_h3(config(&[service.address]), &ca)).await;
+    let connection = quic(&ca, None, address).await.unwrap();
+    let (_gateway, plain) = common::start(config(&[service.address])).await;
+    for (scheme, path, taken) in [
+        ("https", "/a", true),
+        ("http", "/a", true),
+        ("https", "/a?b=%22", true),
+        ("https", "/a?b=\"", false),
+    ] {
+        let head = [(":method", "GET"), (":scheme", scheme), (":path", path), (":authority", "a")];
+        let saw = common::h3::say(&connection, &wire::frame(1, &wire::section(&head))).await;
+        assert_eq!(saw == Saw::Status(200), taken, "{scheme} {path}: {saw:?}");
+        // The frame layer of HTTP/2, of which a well made client is one half, has the same parser.
+        let uri = format!("{scheme}://a{path}").parse::<http::Uri>();
+        assert_eq!(uri.is_ok(), taken, "{scheme} {path}");
+        if let Ok(uri) = uri {
+            let mut request = common::h2::get("/");
+            *request.uri_mut() = uri;
+            let mut send = common::h2::connect(plain).await;
+            assert_eq!(common::h2::ask(&mut send, request, None).await.unwrap().status(), 200);
+        }
+        let mut old = haechi_testkit::Client::connect(plain).await;
+        assert_eq!(old.get(path).await.status(), 200, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn a_drain_lets_streams_end_and_takes_no_more() {
     let (ca, (service, answer)) = (Ca::new("ca"), patient().await);

@@ -12,7 +12,11 @@ const TABLE: &[(&str, Fields, Fields)] = &[
     ("no scheme", &[(":method", "GET"), (":path", "/x"), (":authority", "a")], &[]),
     ("no authority", &[(":method", "GET"), (":scheme", "https"), (":path", "/x")], &[]),
     ("nothing at all", &[], &[]),
-    ("plain http", &[(":method", "GET"), (":scheme", "http"), (":path", "/x"), (":authority", "a")], &[]),
+    (
+        "no real scheme",
+        &[(":method", "GET"), (":scheme", "h ttp"), (":path", "/x"), (":authority", "a")],
+        &[],
+    ),
     ("an empty path", &[(":method", "GET"), (":scheme", "https"), (":path", ""), (":authority", "a")], &[]),
     (
         "an empty authority",

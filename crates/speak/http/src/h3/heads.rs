@@ -1,5 +1,6 @@
 //! Heads and trailers between field sections and the forms that HTTP/2 has too.
 
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 
 use super::qpack::{self, BadSection};
@@ -74,7 +75,9 @@ fn assemble(pseudo: Pseudo, fields: HeaderMap) -> Result<Request<()>, BadRequest
     if method == Method::CONNECT {
         return Err(BadRequest::Connect);
     }
-    if pseudo.scheme.is_none_or(|scheme| !scheme.eq_ignore_ascii_case(b"https")) {
+    // Which one it is says nothing, as in HTTP/2: proxies in front pass on that of their own client. What the service is
+    // told is how the connection came.
+    if pseudo.scheme.is_none_or(|scheme| Scheme::try_from(&*scheme).is_err()) {
         return Err(BadRequest::Malformed);
     }
     let path = pseudo.path.ok_or(BadRequest::Malformed)?;
