@@ -26,7 +26,7 @@ const CONTROL_THREADS: usize = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = log_to_stderr(&cli.log) {
-        eprintln!("haechi: {}", in_words(&error));
+        eprintln!("haechi: {}", words::error(&error));
         return ExitCode::from(2);
     }
     panics::count();
@@ -46,21 +46,9 @@ fn main() -> ExitCode {
         Err(error) => Err(error.into()),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("haechi: {}", in_words(&error));
+        eprintln!("haechi: {}", words::error(&error));
         ExitCode::from(2)
     })
-}
-
-/// The error with its causes. An error that tells its cause already is not followed by it once more.
-fn in_words(error: &anyhow::Error) -> String {
-    let mut words = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !words.ends_with(&cause) {
-            let colon = if words.is_empty() { "" } else { ": " };
-            words = format!("{words}{colon}{cause}");
-        }
-    }
-    words
 }
 
 /// Raises the soft limit of open files to the hard one: every part of the process draws on it, and a soft limit of

@@ -17,6 +17,7 @@ use crate::process::{FileWatch, Process, state_folder};
 use crate::reading::ConfigFile;
 use crate::upgrade::control::{self, Control, Line, Request};
 use crate::upgrade::{CONTROL, Predecessor, Program};
+use crate::words;
 
 /// Signals, and who asks at the control socket.
 struct Wishes {
@@ -73,7 +74,7 @@ pub async fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
     let before = Predecessor::meet().await?;
     let started = start_after(&args.file, before.as_ref()).await;
     if let (Err(error), Some(before)) = (&started, &before) {
-        before.failed(&format!("{error:#}")).await;
+        before.failed(&words::error(error)).await;
     }
     let process = started?;
     let mut live = process.events.subscribe();
@@ -94,7 +95,11 @@ pub async fn run(args: &UpArgs) -> anyhow::Result<ExitCode> {
             process.keep_control(control);
             wishes.requests = requests;
         }
-        Err(error) => process.events.say("haechi", format!("`haechi upgrade` can't ask here: {error:#}")),
+        Err(error) => {
+            process
+                .events
+                .say("haechi", format!("`haechi upgrade` can't ask here: {}", words::error(&error)));
+        }
     }
     println!("haechi is ready: {}", process.addresses());
     match &before {
@@ -182,7 +187,7 @@ async fn upgrade(
             Some(Next::Retire)
         }
         Err(error) => {
-            let why = format!("the upgrade failed, pid {own} serves on: {error:#}");
+            let why = format!("the upgrade failed, pid {own} serves on: {}", words::error(&error));
             process.events.say("haechi", why.clone());
             answer(&mut asker, &Line::Failed(why)).await;
             None

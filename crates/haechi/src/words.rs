@@ -1,8 +1,34 @@
-//! Configuration values in words, for the console, `status` and `explain`.
+//! Configuration values in words, for the console, `status` and `explain`; and errors.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use haechi_net::listen::ListenError;
 use haechi_route::config::{
     Action, Balance, Filter, HostPattern, Match, PathPattern, ValueMatch, ValuePattern,
 };
+
+/// The error with its causes, and with what to do when a listener's port is taken. An error that tells its cause already
+/// is not followed by it once more.
+pub fn error(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !words.ends_with(&cause) {
+            let colon = if words.is_empty() { "" } else { ": " };
+            words = format!("{words}{colon}{cause}");
+        }
+    }
+    let mut taken = error.chain().filter_map(|cause| cause.downcast_ref::<ListenError>());
+    let taken = taken.find(|error| error.source.kind() == ErrorKind::AddrInUse);
+    // A Unix socket has no port, and its error says more.
+    if let Some(Ok(address)) = taken.map(|error| error.address.parse::<SocketAddr>()) {
+        let port = address.port();
+        return format!(
+            "{words}; stop what is there, or name another port in the file (`ss -lntup 'sport = :{port}'` shows who has it)"
+        );
+    }
+    words
+}
 
 /// A match: `GET shop.example /hello/** header x-canary=yes`.
 pub fn matches(m: &Match) -> String {

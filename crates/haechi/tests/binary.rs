@@ -90,7 +90,10 @@ fn a_port_that_is_taken_is_said_once() {
     let text_of = format!("gateway: {{ listeners: [{{ name: web, listen: \"{address}\" }}] }}\n");
     let said = run(&["up", "-f", write(&folder, &text_of).to_str().unwrap()]);
     assert_eq!(said.status.code(), Some(2));
-    assert_eq!(text(&said.stderr).matches("can't listen").count(), 1, "{}", text(&said.stderr));
+    let said = text(&said.stderr);
+    assert_eq!(said.matches("can't listen").count(), 1, "{said}");
+    assert!(said.contains("listener web:") && said.contains("name another port"), "{said}");
+    assert!(said.contains(&format!("`ss -lntup 'sport = :{}'`", address.port())), "{said}");
 }
 
 #[tokio::test]

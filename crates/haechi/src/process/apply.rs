@@ -9,6 +9,7 @@ use haechi_route::GatewayConfig;
 use super::imports::Imported;
 use super::{Process, last_good, state_folder};
 use crate::reading::ConfigFile;
+use crate::words;
 
 impl Process {
     /// Reads the file again and applies what changed. A file that can't be applied changes nothing.
@@ -20,7 +21,9 @@ impl Process {
         let file = match read {
             Ok(Ok(file)) => Arc::new(file),
             Ok(Err(error)) => {
-                return self.events.say("haechi", format!("the configuration stays as it is: {error:#}"));
+                return self
+                    .events
+                    .say("haechi", format!("the configuration stays as it is: {}", words::error(&error)));
             }
             Err(error) => return self.events.say("haechi", format!("reading the file failed: {error}")),
         };
@@ -44,8 +47,8 @@ impl Process {
             }
             self.note_fixed(&old, &sources.lowered);
             if let Err(error) = self.replace_parts(&old, &mut sources.lowered).await {
-                self.events.say("haechi", format!("a part stays as it is: {error:#}"));
-                self.show(|shown| shown.file_problems.push(format!("{error:#}")));
+                self.events.say("haechi", format!("a part stays as it is: {}", words::error(&error)));
+                self.show(|shown| shown.file_problems.push(words::error(&error)));
             }
         }
         // What could not be read is said by then, and tried again.
@@ -89,7 +92,7 @@ impl Process {
                 Ok(changed)
             }
             Err(error) => {
-                let why = format!("{error:#}");
+                let why = words::error(&error);
                 let first = self.shown().import_problem.is_none();
                 if first {
                     self.events
@@ -131,7 +134,7 @@ impl Process {
         // The table is of the file's routes; with those of an import beside them it would not fit.
         let table = sources.table.clone().filter(|_| config.routes.len() == from_file.routes.len());
         let applied = gateway.apply_with(config.clone(), table, number).await;
-        let left_out = applied.map_err(|error| error.to_string())?;
+        let left_out = applied.map_err(|error| words::error(&error.into()))?;
         refused.extend(left_out.iter().map(ToString::to_string));
         let mut all = sources.refused.clone();
         all.extend(refused.iter().cloned());

@@ -21,6 +21,7 @@ use super::traffic::Traffic;
 use super::{Process, Shown, Sources, last_good, parts, state_folder, watch};
 use crate::reading::ConfigFile;
 use crate::upgrade::{ADMIN, CONFIG, Predecessor, REGISTRY};
+use crate::words;
 
 /// What a start goes by.
 struct Beginning<'a> {
@@ -172,7 +173,7 @@ impl Beginning<'_> {
                 Some(imported)
             }
             Err(error) => {
-                let why = format!("{error:#}");
+                let why = words::error(&error);
                 let recalled = last_good::recall(&state_folder(&self.file.path), &zuul.application);
                 let instead =
                     if recalled.is_some() { "those served last are served" } else { "none are served" };

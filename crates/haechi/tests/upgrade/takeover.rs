@@ -64,6 +64,15 @@ async fn a_binary_or_file_that_can_not_start_changes_nothing_and_is_named() {
     let output = haechi.upgrade().await;
     assert!(text(&output.stderr).contains("the registry can't listen on"), "{}", text(&output.stderr));
     load.until_more(10).await;
+    // The same of a listener of the gateway: said once, with what to do.
+    let second = format!(":0 }}, {{ name: second, listen: \"{}\" }}]", taken.local_addr().unwrap());
+    std::fs::write(haechi.file(), gateway(&address, "").replace(":0 }]", &second)).unwrap();
+    let output = haechi.upgrade().await;
+    let said = text(&output.stderr);
+    assert_eq!(said.matches("Address already in use").count(), 1, "{said}");
+    assert!(said.contains("listener second:") && said.contains("`ss -lntup"), "{said}");
+    load.until_more(10).await;
+    std::fs::write(haechi.file(), gateway(&address, &registry)).unwrap();
     drop(taken);
     let new = haechi.upgraded().await;
     load.until_more(10).await;
