@@ -166,7 +166,7 @@ impl Exchange<'_> {
                     self.arm(self.worker.now(), self.route.timeouts.idle);
                 }
             }
-            if let Poll::Ready(read) = upstream.poll_read(cx, self.worker) {
+            if let Poll::Ready(read) = upstream.poll_read(cx, self.client, self.worker) {
                 return Poll::Ready(match read {
                     Ok(0) | Err(_) => Err(Failure::Closed),
                     Ok(count) => Ok(count),

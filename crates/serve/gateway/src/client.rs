@@ -46,6 +46,11 @@ impl Client {
         self.outbox.send(&mut self.conn, data, &worker.buffers)
     }
 
+    /// The same for bytes in a buffer of their own, which is empty afterwards.
+    pub fn send_all(&mut self, data: &mut Vec<u8>, worker: &Worker) -> io::Result<()> {
+        self.outbox.send_all(&mut self.conn, data, &worker.buffers)
+    }
+
     /// Whether the client took everything.
     pub fn is_flushed(&self) -> bool {
         self.outbox.is_empty() && !self.conn.holds_output()
@@ -130,4 +135,18 @@ pub(crate) async fn linger(conn: &mut Conn, deadline: &Deadline, worker: &Worker
 pub(crate) fn poll_read(conn: &mut Conn, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
     let mut scratch = worker.scratch.borrow_mut();
     conn.poll_fill(cx, scratch.area())
+}
+
+/// The same for what goes to `receiver`: as much as it should be read ahead of.
+#[inline]
+pub(crate) fn poll_read_for(
+    receiver: &Conn,
+    conn: &mut Conn,
+    cx: &mut Context<'_>,
+    worker: &Worker,
+) -> Poll<io::Result<usize>> {
+    let mut scratch = worker.scratch.borrow_mut();
+    let area = scratch.area();
+    let most = receiver.appetite().min(area.len());
+    conn.poll_fill(cx, &mut area[..most])
 }

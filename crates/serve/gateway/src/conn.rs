@@ -90,6 +90,26 @@ impl Conn {
         }
     }
 
+    /// How many bytes of an answer should be read at once for this client, at most: few while its connection holds much
+    /// for all its streams.
+    #[inline]
+    pub fn appetite(&self) -> usize {
+        match self {
+            Self::H2In(stream) => stream.appetite(),
+            Self::H3In(stream) => stream.appetite(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::H2Out(_) => usize::MAX,
+        }
+    }
+
+    /// Takes account of bytes of an answer that are about to be read, and then written or kept.
+    pub fn keep(&mut self, bytes: usize) {
+        match self {
+            Self::H2In(stream) => stream.keep(bytes),
+            Self::H3In(stream) => stream.keep(bytes),
+            Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::H2Out(_) => {}
+        }
+    }
+
     /// Whether bytes that were written wait here for the peer to take them.
     #[inline]
     pub fn holds_output(&self) -> bool {

@@ -46,6 +46,7 @@ mod tls;
 mod tls_stats;
 mod tunnel;
 mod udp;
+mod unsent;
 mod upstream;
 mod way;
 mod witness;

@@ -329,6 +329,8 @@ fn render_workers(out: &mut String, boards: &[&Board]) {
     line(out, "haechi_access_log_dropped_total", "", sum(|stats| &stats.access_log_dropped));
     head(out, "haechi_spliced_bytes_total", "counter", "Bytes of bodies that were moved inside the kernel.");
     line(out, "haechi_spliced_bytes_total", "", sum(|stats| &stats.spliced_bytes));
+    head(out, "haechi_unsent_bytes", "gauge", "Bytes of answers held for clients of HTTP/2 and HTTP/3.");
+    line(out, "haechi_unsent_bytes", "", sum(|stats| &stats.unsent_bytes));
     head(out, "haechi_refused_total", "counter", "Requests refused before a route was known.");
     let mut refused = [0; 5];
     let mut limits: BTreeMap<&str, u64> = BTreeMap::new();

@@ -37,7 +37,32 @@ impl Outbox {
                 self.bytes = buffers.take();
             }
             self.bytes.extend_from_slice(&data[taken..]);
+            self.fit(conn);
         }
+        Ok(())
+    }
+
+    /// Keeps no more room than what waits needs, for one of many streams: they may wait for long.
+    fn fit(&mut self, conn: &Conn) {
+        if conn.is_stream() && self.bytes.capacity() > 2 * self.bytes.len() {
+            self.bytes.shrink_to_fit();
+        }
+    }
+
+    /// Sends what the peer takes now and keeps the rest in the buffer that it came in, which is empty afterwards.
+    pub fn send_all(&mut self, conn: &mut Conn, data: &mut Vec<u8>, buffers: &Buffers) -> io::Result<()> {
+        if !self.is_empty() {
+            self.bytes.extend_from_slice(data);
+            data.clear();
+            return Ok(());
+        }
+        let taken = conn.try_write(data)?;
+        if taken < data.len() {
+            buffers.give(std::mem::replace(&mut self.bytes, std::mem::take(data)));
+            self.sent = taken;
+            self.fit(conn);
+        }
+        data.clear();
         Ok(())
     }
 

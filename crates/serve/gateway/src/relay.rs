@@ -62,7 +62,7 @@ impl Exchange<'_> {
             }
             let read = match splice {
                 Some(splice) => splice.poll_fill(&upstream.conn, answer.body.left().unwrap_or_default(), cx),
-                None => upstream.poll_read(cx, self.worker),
+                None => upstream.poll_read(cx, self.client, self.worker),
             };
             match read {
                 Poll::Ready(Ok(count)) if count > 0 && splice.is_some() => {

@@ -187,6 +187,8 @@ limits! {
     connect_ports,
     /// Idle connections to services closed because of `limits.idle-connections` or the process's descriptors.
     idle_connections,
+    /// HTTP/2 connections that held a quarter of `limits.http2-connection-window` of answers that were not taken.
+    http2_connection_window,
     /// Clients sent away because of `limits.http2-control-frames`.
     http2_control_frames,
     /// Clients sent away because of `limits.http2-resets`.
@@ -194,6 +196,8 @@ limits! {
     /// Clients sent away because of frames that cost memory: CONTINUATION without end, tiny DATA, streams that are
     /// reset before they are looked at.
     http2_frames,
+    /// HTTP/3 connections that held a quarter of `limits.http3-connection-window` of answers, besides what QUIC had.
+    http3_connection_window,
     /// Clients sent away because of `limits.http3-control-frames`.
     http3_control_frames,
     /// Clients sent away because of `limits.http3-resets`.
@@ -273,6 +277,8 @@ pub(crate) struct WorkerStats {
     pub http3: Http3Stats,
     /// Bytes of bodies that were moved inside the kernel.
     pub spliced_bytes: Counter,
+    /// Bytes of answers that are held for clients of HTTP/2 and HTTP/3.
+    pub unsent_bytes: Counter,
 }
 
 /// Counts of HTTP/3 on one worker.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use haechi_core::Instant;
 use tokio::io::AsyncWrite;
 
-use crate::client::{Client, poll_read};
+use crate::client::{Client, poll_read_for};
 use crate::conn::Conn;
 use crate::exchange::{Outcome, Then};
 use crate::outbox::Outbox;
@@ -170,7 +170,7 @@ impl Way {
             }
             let read = match &mut self.splice {
                 Some(splice) => splice.poll_fill(from, u64::MAX, cx),
-                None => poll_read(from, cx, worker),
+                None => poll_read_for(to, from, cx, worker),
             };
             let count = match read {
                 Poll::Pending => {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use crate::client::{Client, poll_read};
+use crate::client::{Client, poll_read_for};
 use crate::conn::Conn;
 use crate::endpoint::Life;
 use crate::failure::Failure;
@@ -186,9 +186,14 @@ impl Upstream {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from the service into the worker's scratch buffer.
+    /// Reads from the service into the worker's scratch buffer, as much as `client` should be read ahead of.
     #[inline]
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<io::Result<usize>> {
-        poll_read(&mut self.conn, cx, worker)
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &Client,
+        worker: &Worker,
+    ) -> Poll<io::Result<usize>> {
+        poll_read_for(&client.conn, &mut self.conn, cx, worker)
     }
 }

@@ -204,7 +204,8 @@ pub struct Limits {
     /// What may be sent ahead on an HTTP/2 stream: the most that is kept of a body that its receiver doesn't take.
     #[schemars(extend("default" = "256KiB"))]
     pub http2_window: Option<Size>,
-    /// The same for all streams of an HTTP/2 connection together.
+    /// The same for all streams of an HTTP/2 connection together. A quarter of it bounds what is kept of all its
+    /// answers that the client doesn't take; beyond that each stream's answer is read 4 KiB ahead.
     #[schemars(extend("default" = "1MiB"))]
     pub http2_connection_window: Option<Size>,
     /// HTTP/2 frames that carry nothing (SETTINGS, PING, empty DATA …), in ten seconds and beyond what real work

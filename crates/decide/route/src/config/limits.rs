@@ -41,7 +41,8 @@ pub struct Limits {
     pub http2_streams: u32,
     /// Bytes of a stream's body that its peer may send ahead.
     pub http2_window: u32,
-    /// The same for all streams of a connection together.
+    /// The same for all streams of a connection together, and four times what is held of all answers that the client does
+    /// not take.
     pub http2_connection_window: u32,
     /// HTTP/2 frames that carry nothing, within ten seconds and beyond what real work brings with it.
     pub http2_control_frames: u32,

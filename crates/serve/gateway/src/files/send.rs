@@ -67,10 +67,13 @@ impl Sending<'_> {
                 Piece::Bytes(range) => {
                     let mut at = range.start;
                     while at < range.end {
-                        if self.out.len() >= CHUNK {
+                        let chunk = self.client.conn.appetite().min(CHUNK);
+                        if self.out.len() >= chunk {
                             self.flush().await?;
                         }
-                        let most = usize::try_from(range.end - at).unwrap_or(CHUNK).min(CHUNK);
+                        let most = usize::try_from(range.end - at).unwrap_or(chunk).min(chunk);
+                        // Before it is read: that may take a while, in which others do the same.
+                        self.client.conn.keep(self.out.len() + most);
                         let source = answer.source.as_ref().ok_or(Failure::FileUnreadable)?;
                         let count = source.read(at, most, &mut self.out).await?;
                         if count == 0 {
@@ -98,9 +101,11 @@ impl Sending<'_> {
         } else {
             idle.min(whole.saturating_sub(self.worker.now().since(self.facts.started)))
         };
-        let sent = self.client.send(&self.out, self.worker);
-        self.out.clear();
+        let sent = self.client.send_all(&mut self.out, self.worker);
         if sent.is_ok() && self.client.flush(self.worker, within).await {
+            if self.out.capacity() == 0 {
+                self.out = self.worker.buffers.take();
+            }
             return Ok(());
         }
         Err(Failure::ClientGone)

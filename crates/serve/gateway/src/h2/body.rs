@@ -1,13 +1,15 @@
 //! Bodies between DATA frames and HTTP/1.1's framing.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use haechi_http::{Body, h2 as heads, write_last_chunk};
 
 use super::broken;
+use crate::unsent::{Handed, Share, Unsent};
 
 /// Room for the size of a chunk and the line ends around it.
 const CHUNK_ROOM: usize = 16;
@@ -129,10 +131,85 @@ fn some_or(filled: usize, otherwise: io::Result<usize>) -> Poll<io::Result<usize
     Poll::Ready(if filled > 0 { Ok(filled) } else { otherwise })
 }
 
+/// Where a stream's DATA goes out.
+#[derive(Debug)]
+pub(super) struct Out {
+    stream: SendStream<Handed>,
+    /// What bounds it besides the stream's own bound.
+    share: Option<Rc<Share>>,
+}
+
+impl Out {
+    /// A stream to a client, whose connection is bounded as a whole.
+    pub fn to_client(stream: SendStream<Handed>, unsent: &Rc<Unsent>) -> Self {
+        Self { stream, share: Some(Share::new(unsent.clone())) }
+    }
+
+    /// A stream to a service.
+    pub const fn to_service(stream: SendStream<Handed>) -> Self {
+        Self { stream, share: None }
+    }
+
+    /// How much the peer's window, and the bound on what waits for the peer, take of `wanted` bytes now.
+    fn poll_room(&mut self, cx: Option<&mut Context<'_>>, wanted: usize) -> io::Result<usize> {
+        let most = self.share.as_ref().map_or(usize::MAX, |share| share.room());
+        if most == 0 {
+            if let (Some(cx), Some(share)) = (cx, &self.share) {
+                share.wait(cx.waker());
+                // What is being written of it may stay for as long as the peer doesn't read.
+                if self.stream.poll_reset(cx).is_ready() {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+            }
+            return Ok(0);
+        }
+        self.stream.reserve_capacity(wanted.min(most));
+        let room = self.stream.capacity().min(most);
+        let Some(cx) = cx.filter(|_| room == 0) else { return Ok(room) };
+        match self.stream.poll_capacity(cx) {
+            Poll::Ready(Some(Ok(room))) => Ok(room.min(most)),
+            Poll::Ready(Some(Err(error))) => Err(broken(error)),
+            Poll::Ready(None) => Err(io::ErrorKind::BrokenPipe.into()),
+            Poll::Pending => Ok(0),
+        }
+    }
+
+    fn send(&mut self, data: Vec<u8>, last: bool) -> io::Result<()> {
+        self.stream.send_data(Handed::new(data, self.share.as_ref()), last).map_err(broken)
+    }
+
+    /// Sends what the peer takes of a tunnel's bytes.
+    pub fn write_raw(&mut self, cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let room = match self.poll_room(cx, data.len()) {
+            Ok(0) if !data.is_empty() => return Poll::Pending,
+            Ok(room) => room.min(data.len()),
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        self.send(data[..room].to_vec(), false)?;
+        Poll::Ready(Ok(room))
+    }
+
+    /// Says that nothing more is sent.
+    pub fn end(&mut self) {
+        // The peer may have left.
+        let _ = self.stream.send_data(Handed::EMPTY, true);
+    }
+
+    /// Waits until the peer resets the stream.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
+        self.stream.poll_reset(cx)
+    }
+
+    /// Resets the stream.
+    pub fn reset(&mut self, reason: Reason) {
+        self.stream.send_reset(reason);
+    }
+}
+
 /// A body that goes out.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub stream: SendStream<Bytes>,
+    pub out: Out,
     body: Body,
     /// Bytes that may still be sent without a window.
     early: usize,
@@ -140,16 +217,16 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub fn new(stream: SendStream<Bytes>, mut body: Body) -> Self {
+    pub fn new(out: Out, mut body: Body) -> Self {
         body.keep_trailers();
-        Self { stream, body, early: 0, ended: false }
+        Self { out, body, early: 0, ended: false }
     }
 
     /// The body of a request whose head was just handed to the frame layer. That gives the stream no window before
     /// the head has left, so what is there of a small body would leave after it, by itself and after one more turn of two
     /// tasks. Instead it waits in the frame layer, which still sends no more than the peer's window takes.
-    pub fn behind_head(stream: SendStream<Bytes>, body: Body) -> Self {
-        Self { early: EARLY, ..Self::new(stream, body) }
+    pub fn behind_head(out: Out, body: Body) -> Self {
+        Self { early: EARLY, ..Self::new(out, body) }
     }
 
     /// Sends what the peer's window takes of `data`. Returns how many bytes were used. With a context it waits
@@ -179,48 +256,16 @@ impl Outgoing {
         let trailers = if lines.is_empty() { None } else { heads::trailers(lines) };
         let last = self.ended && trailers.is_none();
         if last || !batch.is_empty() {
-            self.stream.send_data(batch.into(), last).map_err(broken)?;
+            self.out.send(batch, last)?;
         }
         if let Some(trailers) = trailers {
-            self.stream.send_trailers(trailers).map_err(broken)?;
+            self.out.stream.send_trailers(trailers).map_err(broken)?;
         }
         Poll::Ready(Ok(used))
     }
 
     /// How much may be sent now.
     fn room(&mut self, cx: Option<&mut Context<'_>>, wanted: usize) -> io::Result<usize> {
-        if self.early > 0 { Ok(self.early) } else { poll_room(&mut self.stream, cx, wanted) }
+        if self.early > 0 { Ok(self.early) } else { self.out.poll_room(cx, wanted) }
     }
-}
-
-/// How much the peer's window takes of `wanted` bytes now.
-pub(super) fn poll_room(
-    stream: &mut SendStream<Bytes>,
-    cx: Option<&mut Context<'_>>,
-    wanted: usize,
-) -> io::Result<usize> {
-    stream.reserve_capacity(wanted);
-    let room = stream.capacity();
-    let Some(cx) = cx.filter(|_| room == 0) else { return Ok(room) };
-    match stream.poll_capacity(cx) {
-        Poll::Ready(Some(Ok(room))) => Ok(room),
-        Poll::Ready(Some(Err(error))) => Err(broken(error)),
-        Poll::Ready(None) => Err(io::ErrorKind::BrokenPipe.into()),
-        Poll::Pending => Ok(0),
-    }
-}
-
-/// Sends what the peer's window takes of a tunnel's bytes.
-pub(super) fn write_raw(
-    stream: &mut SendStream<Bytes>,
-    cx: Option<&mut Context<'_>>,
-    data: &[u8],
-) -> Poll<io::Result<usize>> {
-    let room = match poll_room(stream, cx, data.len()) {
-        Ok(0) if !data.is_empty() => return Poll::Pending,
-        Ok(room) => room.min(data.len()),
-        Err(error) => return Poll::Ready(Err(error)),
-    };
-    stream.send_data(Bytes::copy_from_slice(&data[..room]), false).map_err(broken)?;
-    Poll::Ready(Ok(room))
 }

@@ -4,17 +4,17 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use h2::Reason;
 use h2::server::SendResponse;
-use h2::{Reason, SendStream};
 use haechi_http::{
     Body, HeadLimits, HeadSlots, MAX_WRITTEN_FIELDS, ResponseFraming, ResponseHead, h2 as heads,
 };
 
-use super::body::{Incoming, Outgoing, write_raw};
+use super::body::{Incoming, Out, Outgoing};
 use super::broken;
 use super::serve::Session;
 use super::websocket::Handshake;
+use crate::unsent::Handed;
 
 /// Bounds on an answer's head, which the gateway wrote itself: a service's and what filters add.
 const ANSWER_LIMITS: HeadLimits =
@@ -31,15 +31,17 @@ pub(crate) struct Inbound {
     to_head: bool,
     /// Of a WebSocket that was asked for with an extended CONNECT.
     handshake: Option<Handshake>,
+    /// Bytes that its sender holds, because they were not taken.
+    kept: usize,
     session: Rc<Session>,
 }
 
 /// How far the answer is.
 #[derive(Debug)]
 enum Answering {
-    Head(SendResponse<Bytes>),
+    Head(SendResponse<Handed>),
     Body(Outgoing),
-    Tunnel(SendStream<Bytes>),
+    Tunnel(Out),
     /// All of it was handed to the frame layer.
     Ended,
 }
@@ -48,13 +50,22 @@ impl Inbound {
     pub(super) fn new(
         head: Vec<u8>,
         body: Incoming,
-        respond: SendResponse<Bytes>,
+        respond: SendResponse<Handed>,
         to_head: bool,
         handshake: Option<Handshake>,
         session: Rc<Session>,
     ) -> Self {
         session.opened();
-        Self { head, head_at: 0, body, answer: Answering::Head(respond), to_head, handshake, session }
+        Self {
+            head,
+            head_at: 0,
+            body,
+            answer: Answering::Head(respond),
+            to_head,
+            handshake,
+            kept: 0,
+            session,
+        }
     }
 
     /// Reads the request as HTTP/1.1. At its end it waits for the answer's: then comes the end of the connection,
@@ -79,14 +90,32 @@ impl Inbound {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let reset = match &mut self.answer {
             Answering::Head(respond) => respond.poll_reset(cx),
-            Answering::Body(body) => body.stream.poll_reset(cx),
+            Answering::Body(body) => body.out.poll_reset(cx),
             Answering::Tunnel(_) | Answering::Ended => return Poll::Ready(Ok(0)),
         };
         reset.map(|_| Err(io::ErrorKind::ConnectionReset.into()))
     }
 
     /// Sends what the client takes of an answer in HTTP/1.1's form. Its heads come whole.
-    pub fn poll_send(&mut self, mut cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
+    pub fn poll_send(&mut self, cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = self.send_some(cx, data);
+        let used = if let Poll::Ready(Ok(used)) = sent { used } else { 0 };
+        self.keep(data.len() - used);
+        sent
+    }
+
+    /// How many bytes of the answer should be read at once.
+    pub fn appetite(&self) -> usize {
+        self.session.unsent.appetite()
+    }
+
+    /// Takes account of bytes of the answer that wait to be sent.
+    pub fn keep(&mut self, bytes: usize) {
+        self.session.unsent.change(self.kept, bytes);
+        self.kept = bytes;
+    }
+
+    fn send_some(&mut self, mut cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut used = 0;
         while used < data.len() {
             let rest = &data[used..];
@@ -99,7 +128,7 @@ impl Inbound {
                     }
                     sent
                 }
-                Answering::Tunnel(stream) => write_raw(stream, cx.as_deref_mut(), rest),
+                Answering::Tunnel(out) => out.write_raw(cx.as_deref_mut(), rest),
                 Answering::Ended => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             };
             match sent {
@@ -130,7 +159,8 @@ impl Inbound {
             if !accepted {
                 return Err(io::Error::other("the service did not accept the WebSocket's key"));
             }
-            self.answer = Answering::Tunnel(respond.send_response(response, false).map_err(broken)?);
+            let stream = respond.send_response(response, false).map_err(broken)?;
+            self.answer = Answering::Tunnel(Out::to_client(stream, &self.session.unsent));
             return Ok(head.len);
         }
         let body = match head.framing {
@@ -139,7 +169,7 @@ impl Inbound {
         };
         let stream = respond.send_response(response, body.is_none()).map_err(broken)?;
         self.answer = match body {
-            Some(body) => Answering::Body(Outgoing::new(stream, body)),
+            Some(body) => Answering::Body(Outgoing::new(Out::to_client(stream, &self.session.unsent), body)),
             None => Answering::Ended,
         };
         Ok(head.len)
@@ -147,9 +177,8 @@ impl Inbound {
 
     /// Says that nothing more is sent. What is not whole by then is reset when this is dropped.
     pub fn shutdown(&mut self) {
-        if let Answering::Tunnel(stream) = &mut self.answer {
-            // The client may have left.
-            let _ = stream.send_data(Bytes::new(), true);
+        if let Answering::Tunnel(out) = &mut self.answer {
+            out.end();
             self.answer = Answering::Ended;
         }
     }
@@ -159,11 +188,12 @@ impl Drop for Inbound {
     fn drop(&mut self) {
         match &mut self.answer {
             Answering::Head(respond) => respond.send_reset(Reason::INTERNAL_ERROR),
-            Answering::Body(body) => body.stream.send_reset(Reason::INTERNAL_ERROR),
-            Answering::Tunnel(stream) => stream.send_reset(Reason::CANCEL),
+            Answering::Body(body) => body.out.reset(Reason::INTERNAL_ERROR),
+            Answering::Tunnel(out) => out.reset(Reason::CANCEL),
             // What is left of the request is told to stop by the frame layer (RFC 9113 §8.1).
             Answering::Ended => {}
         }
+        self.session.unsent.change(self.kept, 0);
         self.session.closed();
     }
 }

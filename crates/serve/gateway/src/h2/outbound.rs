@@ -4,16 +4,15 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use h2::Reason;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
-use h2::{Reason, SendStream};
 use haechi_http::{
     Body, HeadLimits, HeadSlots, MAX_WRITTEN_FIELDS, RequestFraming, RequestHead, h2 as heads,
 };
 use http::Response;
 
-use super::body::{Form, Incoming, Outgoing, write_raw};
+use super::body::{Form, Incoming, Out, Outgoing};
 use super::broken;
 use super::pool::Link;
 use super::websocket::accept;
@@ -45,7 +44,7 @@ pub(crate) struct Outbound {
 enum Sending {
     Head,
     Body(Outgoing),
-    Tunnel(SendStream<Bytes>),
+    Tunnel(Out),
     Ended,
     /// The request can't be sent.
     Failed,
@@ -112,7 +111,7 @@ impl Outbound {
                     }
                     sent
                 }
-                Sending::Tunnel(stream) => write_raw(stream, cx.as_deref_mut(), rest),
+                Sending::Tunnel(out) => out.write_raw(cx.as_deref_mut(), rest),
                 Sending::Ended | Sending::Failed | Sending::Unsaid => {
                     Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
                 }
@@ -150,12 +149,12 @@ impl Outbound {
         let (response, stream) = send.send_request(request, ended).map_err(broken)?;
         self.answer = Receiving::Head(response);
         self.request = if self.switch.is_some() {
-            Sending::Tunnel(stream)
+            Sending::Tunnel(Out::to_service(stream))
         } else if ended {
             Sending::Ended
         } else {
             let body = Body::of_request(head.framing, REQUEST_LIMITS.head_bytes);
-            Sending::Body(Outgoing::behind_head(stream, body))
+            Sending::Body(Outgoing::behind_head(Out::to_service(stream), body))
         };
         Poll::Ready(Ok(head.len))
     }
@@ -237,9 +236,8 @@ impl Outbound {
 
     /// Says that nothing more is sent.
     pub fn shutdown(&mut self) {
-        if let Sending::Tunnel(stream) = &mut self.request {
-            // The service may have closed it.
-            let _ = stream.send_data(Bytes::new(), true);
+        if let Sending::Tunnel(out) = &mut self.request {
+            out.end();
             self.request = Sending::Ended;
         }
     }
@@ -248,8 +246,8 @@ impl Outbound {
 impl Drop for Outbound {
     fn drop(&mut self) {
         // What is left unsent or unread is cancelled by the frame layer.
-        if let Sending::Body(Outgoing { stream, .. }) | Sending::Tunnel(stream) = &mut self.request {
-            stream.send_reset(Reason::CANCEL);
+        if let Sending::Body(Outgoing { out, .. }) | Sending::Tunnel(out) = &mut self.request {
+            out.reset(Reason::CANCEL);
         }
         self.link.closed();
     }

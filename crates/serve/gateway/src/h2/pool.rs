@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use haechi_core::{Clock, Instant};
 use haechi_route::config::Limits;
@@ -21,6 +20,7 @@ use super::meter::{Meter, Metered};
 use super::outbound::Outbound;
 use crate::answer::RESPONSE_LIMITS;
 use crate::conn::Conn;
+use crate::unsent::Handed;
 
 /// The connections to one endpoint.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Turn<'p>(&'p Pool);
 
 /// A connection.
 pub(crate) struct Link {
-    pub(super) send: SendRequest<Bytes>,
+    pub(super) send: SendRequest<Handed>,
     pub(super) https: bool,
     streams: Cell<usize>,
     /// When its last stream ended.
@@ -181,7 +181,7 @@ impl Link {
 }
 
 /// Moves a connection's frames until it ends.
-async fn drive(connection: Connection<Metered, Bytes>, state: Rc<State>) {
+async fn drive(connection: Connection<Metered, Handed>, state: Rc<State>) {
     let mut connection = pin!(connection);
     let ended = poll_fn(|cx| {
         let ended = connection.as_mut().poll(cx);

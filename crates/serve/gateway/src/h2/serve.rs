@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use h2::ext::Protocol;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
@@ -26,6 +25,7 @@ use crate::conn::Conn;
 use crate::introduce::addresses;
 use crate::outbox::Outbox;
 use crate::prepare::{ClientFacts, HttpVersion};
+use crate::unsent::{Handed, Unsent};
 use crate::way;
 use crate::worker::{Deadline, Worker};
 
@@ -59,6 +59,8 @@ pub(crate) fn opening(bytes: &[u8]) -> Opening {
 #[derive(Debug)]
 pub(super) struct Session {
     pub meter: Rc<Meter>,
+    /// What is held of the streams' answers.
+    pub unsent: Rc<Unsent>,
     worker: Rc<Worker>,
     /// Of the connection while it has no stream.
     deadline: Deadline,
@@ -107,7 +109,9 @@ pub(crate) async fn serve(
     let metered = Metered::new(conn, early, meter.clone(), worker.clock());
     let now = worker.now();
     deadline.set_waiting(now + limits.head_timeout, now);
-    let session = Rc::new(Session { meter, worker: worker.clone(), deadline, streams: Cell::new(0) });
+    let (window, stats) = (limits.http2_connection_window, worker.stats.clone());
+    let unsent = Rc::new(Unsent::new(window, |limits| &limits.http2_connection_window, stats));
+    let session = Rc::new(Session { meter, unsent, worker: worker.clone(), deadline, streams: Cell::new(0) });
     let handshake = Builder::new()
         .initial_window_size(limits.http2_window)
         .initial_connection_window_size(limits.http2_connection_window)
@@ -116,7 +120,7 @@ pub(crate) async fn serve(
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(limits.http2_streams as usize)
         .enable_connect_protocol()
-        .handshake::<_, Bytes>(metered);
+        .handshake::<_, Handed>(metered);
     let mut handshake = pin!(handshake);
     let opened = poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(opened) => Poll::Ready(opened.ok()),
@@ -137,7 +141,7 @@ pub(crate) async fn serve(
 }
 
 struct Serving {
-    connection: Connection<Metered, Bytes>,
+    connection: Connection<Metered, Handed>,
     session: Rc<Session>,
     facts: Rc<ClientFacts>,
     /// Streams that were accepted.
@@ -223,7 +227,7 @@ impl Serving {
     }
 
     /// Puts a stream's request on its way.
-    fn start(&self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    fn start(&self, request: Request<RecvStream>, respond: SendResponse<Handed>) {
         let worker = self.session.worker.clone();
         let protocol = request.extensions().get::<Protocol>();
         let handshake = protocol.as_ref().map(|_| Handshake::new(&mut worker.rng.borrow_mut()));

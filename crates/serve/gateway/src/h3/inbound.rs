@@ -42,6 +42,8 @@ pub(crate) struct Inbound {
     /// Frames that the client's window did not take yet.
     out: Vec<u8>,
     out_at: usize,
+    /// Bytes that wait to be sent, here and with their sender.
+    kept: usize,
     to_head: bool,
     stopped: Option<Stopped>,
     /// Why it is reset if it is not whole.
@@ -84,6 +86,7 @@ impl Inbound {
             answer: Answering::Head,
             out: Vec::new(),
             out_at: 0,
+            kept: 0,
             to_head,
             stopped: None,
             code: code::INTERNAL_ERROR,
@@ -132,6 +135,24 @@ impl Inbound {
 
     /// Sends what the client takes of an answer in HTTP/1.1's form. Its heads come whole.
     pub fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let sent = self.send_some(cx, data);
+        let used = if let Poll::Ready(Ok(used)) = sent { used } else { 0 };
+        self.keep(data.len() - used + self.out.capacity());
+        sent
+    }
+
+    /// How many bytes of the answer should be read at once.
+    pub fn appetite(&self) -> usize {
+        self.session.unsent.appetite()
+    }
+
+    /// Takes account of bytes of the answer that wait to be sent.
+    pub fn keep(&mut self, bytes: usize) {
+        self.session.unsent.change(self.kept, bytes);
+        self.kept = bytes;
+    }
+
+    fn send_some(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let mut used = 0;
         while used < data.len() {
             match self.poll_flush(cx) {
@@ -172,6 +193,7 @@ impl Inbound {
         if !self.out.is_empty() {
             self.session.worker.buffers.give(std::mem::take(&mut self.out));
             self.out_at = 0;
+            self.keep(0);
         }
         if matches!(self.answer, Answering::Ended) && !self.whole.replace(true) {
             // A client that stopped the stream wants no end of it either.
@@ -189,7 +211,8 @@ impl Inbound {
     }
 
     fn take_buffer(&mut self) {
-        if self.out.capacity() == 0 {
+        // One that others made grow would stay with a stream that can't send.
+        if self.out.capacity() == 0 && !self.session.unsent.is_full() {
             self.out = self.session.worker.buffers.take();
         }
     }
@@ -266,6 +289,7 @@ impl Inbound {
 
 impl Drop for Inbound {
     fn drop(&mut self) {
+        self.session.unsent.change(self.kept, 0);
         if self.whole.get() {
             // What is left of the request is not wanted any more (RFC 9114 §4.1).
             return self.body.stop(code::NO_ERROR);

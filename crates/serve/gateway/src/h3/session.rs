@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::frames::Trouble;
 use crate::stock::Stock;
+use crate::unsent::Unsent;
 use crate::worker::{Deadline, Worker};
 
 /// A client's connection.
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub deadline: Deadline,
     /// Bounds on heads and trailers.
     pub head_limits: HeadLimits,
+    /// What is held of the streams' answers, besides what QUIC has.
+    pub unsent: Unsent,
     /// Streams that are not done yet.
     streams: Cell<usize>,
     /// The stream after the last one that came.
@@ -43,11 +46,14 @@ impl Session {
         let refilled = Cell::new(worker.now());
         let plan = worker.plan.borrow().clone();
         let limits = &plan.config.limits;
+        let (window, stats) = (limits.http3_connection_window, worker.stats.clone());
+        let unsent = Unsent::new(window, |limits| &limits.http3_connection_window, stats);
         Rc::new(Self {
             connection,
             worker,
             deadline,
             head_limits: plan.head_limits,
+            unsent,
             streams: Cell::new(0),
             next: Cell::new(0),
             goaway: Cell::new(None),

@@ -89,6 +89,7 @@ pub(crate) struct Worker {
 }
 
 /// The worker's own counters.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct WorkerView(Arc<Board>);
 
 impl Deref for WorkerView {

@@ -1,6 +1,7 @@
 //! HTTP/2 written frame by frame, so that it can be wrong.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -111,6 +112,26 @@ impl Frames {
         streams
     }
 
+    /// Reads frames until each of these streams ended whole. Returns their bodies.
+    pub async fn bodies(&mut self, streams: &[u32]) -> BTreeMap<u32, Vec<u8>> {
+        let mut bodies: BTreeMap<u32, Vec<u8>> = streams.iter().map(|stream| (*stream, Vec::new())).collect();
+        let mut open: BTreeSet<u32> = streams.iter().copied().collect();
+        while !open.is_empty() {
+            let frame = self.frame().await.expect("all of the answers");
+            assert_ne!(frame.kind, 7, "the connection was given up");
+            // Others may have been given up.
+            let Some(body) = bodies.get_mut(&frame.stream) else { continue };
+            assert_ne!(frame.kind, 3, "stream {} was given up", frame.stream);
+            if frame.kind == 0 {
+                body.extend_from_slice(&frame.payload);
+            }
+            if frame.kind <= 1 && frame.flags & 1 != 0 {
+                assert!(open.remove(&frame.stream), "stream {} ended twice", frame.stream);
+            }
+        }
+        bodies
+    }
+
     async fn read(&mut self, stream: u32) -> Saw {
         while let Some(frame) = self.frame().await {
             match frame.kind {
@@ -127,15 +148,16 @@ impl Frames {
     async fn frame(&mut self) -> Option<Frame> {
         let mut header = [0; 9];
         self.0.read_exact(&mut header).await.ok()?;
-        let [a, b, c, kind, _, stream @ ..] = header;
+        let [a, b, c, kind, flags, stream @ ..] = header;
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         self.0.read_exact(&mut payload).await.ok()?;
-        Some(Frame { kind, stream: u32::from_be_bytes(stream), payload })
+        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 }
 
 struct Frame {
     kind: u8,
+    flags: u8,
     stream: u32,
     payload: Vec<u8>,
 }
