@@ -72,7 +72,8 @@ impl<'a> Offered<'a> {
         offered
     }
 
-    /// Decides; of 304, about the answer that the client would have got instead (RFC 9110 §15.4.5). `accepts` is nothing if the request may carry secrets or can't get a coded answer at all.
+    /// Decides; of 304, about the answer that the client would have got instead (RFC 9110 §15.4.5). `accepts` is nothing
+    /// if the request may carry secrets or can't get a coded answer at all.
     pub fn compression(&self, rules: &Compress, accepts: Option<&AcceptEncoding>) -> Compression {
         let media = std::str::from_utf8(self.media).unwrap_or_default();
         // What 304 says of a length is wrong too often.

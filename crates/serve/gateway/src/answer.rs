@@ -303,8 +303,8 @@ fn is_of_plain_bytes(name: &str) -> bool {
     ["etag", "accept-ranges", "content-encoding"].iter().any(|field| name.eq_ignore_ascii_case(field))
 }
 
-/// Writes what a compressed body needs; of 304, what is said of it. Its tag is weak: what it stands for is the same, its bytes are not
-/// (RFC 9110 §8.8.1).
+/// Writes what a compressed body needs; of 304, what is said of it. Its tag is weak: what it stands for is the same, its
+/// bytes are not (RFC 9110 §8.8.1).
 fn write_coding(head: &ResponseHead<'_>, coding: Coding, edits: &FieldEdits, out: &mut Vec<u8>) {
     if head.status != 304 {
         out.extend_from_slice(b"Content-Encoding: ");

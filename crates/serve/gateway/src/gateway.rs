@@ -378,8 +378,9 @@ impl Gateway {
         self.retire(deadline, (deadline / 4).min(Duration::from_secs(1))).await
     }
 
-    /// As [`Gateway::drain`], leaving the files of Unix sockets to the process that took over, and with connections left open for so long that wait for a request. One that comes
-    /// meanwhile is answered, and the answer says that the connection closes.
+    /// As [`Gateway::drain`], leaving the files of Unix sockets to the process that took over, and with connections left
+    /// open for so long that wait for a request. One that comes meanwhile is answered, and the answer says that the
+    /// connection closes.
     pub async fn retire(&self, deadline: Duration, idle_after: Duration) -> Drained {
         self.acme.set_active(false);
         let mut waiting = Vec::new();

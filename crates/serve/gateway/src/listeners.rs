@@ -237,8 +237,8 @@ impl Listeners {
         Ok(Open { mode: UNKNOWN_MODE, ..open(shared(sockets), file, true) })
     }
 
-    /// Whether a socket that goes, or that sessions hold after its listener went, or that the process before had, is bound to this port of all addresses, or to it of
-    /// one of those that are wanted: then who else may have it can't be asked.
+    /// Whether a socket that goes, or that sessions hold after its listener went, or that the process before had, is bound
+    /// to this port of all addresses, or to it of one of those that are wanted: then who else may have it can't be asked.
     fn is_in_the_way(&self, wanted: SocketAddr, transport: Transport, going: &[String]) -> bool {
         let gone =
             going.iter().filter_map(|name| self.open.get(name)?.sockets.first()).map(|socket| &**socket);
