@@ -10,7 +10,7 @@ const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 60.0;
 /// Where a bar begins, behind its name.
-const BARS: f64 = 230.0;
+const BARS: f64 = 270.0;
 /// Of a kind of traffic.
 const ROW: f64 = 20.0;
 
