@@ -3,145 +3,34 @@
 //! All of it happens without waiting, on bytes that are still where they were read. What comes out owns its
 //! bytes, so the connection can then wait without holding a worker's scratch buffer.
 
-use std::ops::Range;
+mod facts;
+mod request;
+
 use std::rc::Rc;
-use std::time::Duration;
 
 use haechi_content::{AcceptEncoding, file_name};
 use haechi_core::Instant;
-use haechi_http::{
-    BadRequest, Body, Field, HeadSlots, RequestFraming, RequestHead, Version, is_token, write_chunk,
-    write_last_chunk,
-};
-use haechi_net::proxy_protocol::Addresses;
+use haechi_http::{BadRequest, Body, Field, HeadSlots, RequestFraming, RequestHead, Version, is_token};
 use haechi_route::config::{Asked, Compress, Files, Redirect, RedirectPath, Scheme};
 use haechi_route::{Headers, NormalPath, RequestView, rewrite_path};
-use haechi_tls::Session;
 
-use crate::added::Lines;
 use crate::compress::Accepts;
 use crate::failure::Failure;
 use crate::files::Wanted;
 use crate::forward_head::{upgrade, write_head};
-use crate::grpc::{self, Call, FromText};
+use crate::grpc::{Call, FromText};
 use crate::own::Ready;
 use crate::plan::Plan;
 use crate::route::{Destination, RunningRoute};
 use crate::worker::Buffers;
 
+#[cfg(test)]
+pub(crate) use facts::RequestLine;
+pub(crate) use facts::{ClientFacts, HttpVersion, RequestFacts};
+pub(crate) use request::Request;
+
 /// How a TLS connection begins: a record of the handshake (RFC 8446 §5.1).
 const TLS_RECORD: [u8; 2] = [0x16, 0x03];
-
-/// The version of HTTP that a client's connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HttpVersion {
-    Http1,
-    Http2,
-    Http3,
-}
-
-impl HttpVersion {
-    /// As logs call it, for a message of this version: within HTTP/1 each has its own.
-    pub const fn name(self, version: Version) -> &'static str {
-        match (self, version) {
-            (Self::Http1, Version::Http10) => "HTTP/1.0",
-            (Self::Http1, Version::Http11) => "HTTP/1.1",
-            (Self::Http2, _) => "HTTP/2.0",
-            (Self::Http3, _) => "HTTP/3.0",
-        }
-    }
-
-    /// What `Via` says of a message that came this way (RFC 9110 §7.6.3).
-    pub const fn via(self) -> &'static [u8] {
-        match self {
-            Self::Http1 => b"Via: 1.1 haechi\r\n",
-            Self::Http2 => b"Via: 2.0 haechi\r\n",
-            Self::Http3 => b"Via: 3.0 haechi\r\n",
-        }
-    }
-}
-
-/// What is known of a client's connection, as text that goes into requests.
-#[derive(Clone, Debug)]
-pub(crate) struct ClientFacts {
-    /// The peer's address without the port; `unknown` at a Unix socket.
-    pub ip: String,
-    /// The port that was connected to; empty at a Unix socket.
-    pub port: String,
-    /// `http`, or `https` over TLS.
-    pub scheme: &'static str,
-    /// What it speaks.
-    pub protocol: HttpVersion,
-    /// What was agreed on over TLS. Shared by the streams of a connection.
-    pub tls: Option<Rc<Session>>,
-    /// Where the listener redirects to.
-    pub redirect_to_https: Option<u16>,
-    /// Lines that the listener adds to answers.
-    pub added: Lines,
-    /// Between whom the connection is, where its socket doesn't say it: it came through a proxy that does, or the
-    /// socket carries many requests.
-    pub addresses: Option<Box<Addresses>>,
-}
-
-/// A request as it goes to the service.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// Head and the part of the body that is kept until the answer begins.
-    pub image: Vec<u8>,
-    /// Where Host's value stands in the image, when it is the endpoint's.
-    pub host: Option<Range<usize>>,
-    /// What is left of the body to be read.
-    pub body: Body,
-    /// Whether the body was read to its end.
-    pub body_done: bool,
-    /// Whether the body is sent in chunks.
-    pub chunked: bool,
-    /// Bytes of the body so far.
-    pub body_bytes: u64,
-    /// Whose filters say which trailers are passed on. Nothing when the service takes none.
-    trailers: Option<Rc<RunningRoute>>,
-    /// A body of gRPC-Web in its text form.
-    text: Option<FromText>,
-    pub facts: RequestFacts,
-}
-
-/// What the rest of the way needs to know of a request.
-#[derive(Debug)]
-pub(crate) struct RequestFacts {
-    pub version: Version,
-    /// Whether the client may use its connection again.
-    pub keep_alive: bool,
-    pub is_head: bool,
-    /// RFC 9110 §9.2.2: sending it twice does no more than once.
-    pub idempotent: bool,
-    /// Whether the client asked to switch protocols.
-    pub upgrade: bool,
-    /// Whether it asked by an extended CONNECT: any 2xx would tell it that they are switched (RFC 8441 §4).
-    pub connect: bool,
-    /// Whether it takes trailers.
-    pub takes_trailers: bool,
-    /// The call of gRPC that it is.
-    pub call: Option<Call>,
-    /// The same, when it is gRPC-Web that the service does not speak.
-    pub translated: Option<Call>,
-    /// The format that it names, as [`Call::format`] has it.
-    pub format: Box<[u8]>,
-    /// How long its client waits, if it said so.
-    pub patience: Option<Duration>,
-    /// What the answer may be compressed with, where the route does that.
-    pub encodings: Option<Accepts>,
-    pub started: Instant,
-    /// Method, target and host for the access log; empty when there is none.
-    pub line: RequestLine,
-}
-
-/// Method, target and host in one buffer.
-#[derive(Debug, Default)]
-pub(crate) struct RequestLine {
-    pub bytes: Vec<u8>,
-    pub method: usize,
-    pub target: usize,
-}
 
 /// What became of the bytes that were read.
 pub(crate) enum Prepared {
@@ -392,117 +281,4 @@ fn file(files: &Files, head: &RequestHead<'_>, path: &NormalPath<'_>, route: &Ru
         asked: haechi_content::Asked::of(head.fields().iter().map(|field| (field.name, field.value))),
         with_slash: format!("{}/{query}", path.for_matching()),
     }))
-}
-
-impl RequestFacts {
-    fn new(head: &RequestHead<'_>, plan: &Plan, buffers: &Buffers, now: Instant) -> Self {
-        let call = Call::of(head);
-        let line = if plan.config.access_log.is_some() {
-            RequestLine::new(head, buffers)
-        } else {
-            RequestLine::default()
-        };
-        Self {
-            version: head.version,
-            keep_alive: head.keep_alive,
-            is_head: head.method == "HEAD",
-            idempotent: matches!(head.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE"),
-            upgrade: upgrade(head).is_some(),
-            connect: false,
-            takes_trailers: head.takes_trailers,
-            call: call.map(|(call, _)| call),
-            translated: None,
-            format: call.map(|(_, rest)| Call::format(rest).into()).unwrap_or_default(),
-            patience: call.and_then(|_| grpc::timeout(head)),
-            encodings: None,
-            started: now,
-            line,
-        }
-    }
-}
-
-impl RequestLine {
-    fn new(head: &RequestHead<'_>, buffers: &Buffers) -> Self {
-        let mut bytes = buffers.take();
-        let target = head.target.path_and_query;
-        bytes.extend_from_slice(head.method.as_bytes());
-        bytes.extend_from_slice(target.as_bytes());
-        bytes.extend_from_slice(head.authority.map_or("", |authority| authority.text).as_bytes());
-        Self { bytes, method: head.method.len(), target: head.method.len() + target.len() }
-    }
-
-    /// Method, target and host. All three are ASCII.
-    pub fn parts(&self) -> (&str, &str, &str) {
-        let text = std::str::from_utf8(&self.bytes).unwrap_or_default();
-        (
-            text.get(..self.method).unwrap_or_default(),
-            text.get(self.method..self.target).unwrap_or_default(),
-            text.get(self.target..).unwrap_or_default(),
-        )
-    }
-}
-
-impl Request {
-    /// Takes what belongs to the body from `input` into the image. Returns how many bytes that was.
-    pub fn take_body(&mut self, input: &[u8], limit: u64) -> Result<usize, Failure> {
-        let mut image = std::mem::take(&mut self.image);
-        let taken = self.read_body(input, limit, &mut image);
-        self.image = image;
-        taken
-    }
-
-    /// Reads the body on from `input` and writes it, framed for the service, to `out`. Returns how many bytes
-    /// of the input belonged to it.
-    pub fn read_body(&mut self, input: &[u8], limit: u64, out: &mut Vec<u8>) -> Result<usize, Failure> {
-        let mut taken = 0;
-        while !self.body_done && taken < input.len() {
-            let piece = self.body.read(&input[taken..])?;
-            taken += piece.consumed;
-            self.body_done = piece.done;
-            self.body_bytes += piece.data.len() as u64;
-            if limit > 0 && self.body_bytes > limit {
-                return Err(Failure::BodyTooLarge);
-            }
-            if let Some(text) = &mut self.text {
-                write_chunk(out, &text.read(piece.data)?);
-                if piece.done {
-                    text.end()?;
-                }
-            } else if self.chunked {
-                write_chunk(out, piece.data);
-            } else {
-                out.extend_from_slice(piece.data);
-            }
-        }
-        if taken > 0 && self.body_done && self.chunked {
-            let trailers =
-                self.trailers.as_ref().map(|route| route.request.kept_trailers(self.body.trailers()));
-            write_last_chunk(out, &trailers.unwrap_or_default());
-        }
-        Ok(taken)
-    }
-
-    /// Takes account of bytes of the body that went to the service without being read here.
-    pub fn pass(&mut self, bytes: u64) {
-        self.body_done = self.body.pass(bytes);
-        self.body_bytes += bytes;
-    }
-
-    /// Puts the endpoint's authority into Host, where no filter chose another.
-    pub fn address_to(&mut self, authority: &str) {
-        let Some(host) = &mut self.host else { return };
-        let image = &mut self.image;
-        if image.get(host.clone()) == Some(authority.as_bytes()) {
-            return;
-        }
-        // `Vec::splice` does the same in three times the instructions.
-        let (before, end) = (image.len(), host.start + authority.len());
-        if end > host.end {
-            image.resize(before + (end - host.end), 0);
-        }
-        image.copy_within(host.end..before, end);
-        image.truncate(before - host.len() + authority.len());
-        image[host.start..end].copy_from_slice(authority.as_bytes());
-        host.end = end;
-    }
 }
