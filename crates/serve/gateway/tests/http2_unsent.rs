@@ -163,14 +163,23 @@ async fn streams_that_take_nothing_of_files_hold_little() {
     }
 }
 
+/// A client with wide windows that asks for all at once, and reads nothing.
+async fn asks_for_all(address: std::net::SocketAddr) -> Frames {
+    let mut client = Frames::connect(address).await;
+    client.send(&all()).await;
+    client
+}
+
+fn all() -> Vec<u8> {
+    [widen(), window(1 << 20), streams().into_iter().flat_map(request).collect()].concat()
+}
+
 /// Its windows are wide, so all of it may be handed to the frame layer, which has nowhere to put it.
 #[tokio::test]
 async fn a_client_that_does_not_read_its_socket_holds_little() {
     let service = service(LENGTH, false).await;
     let (gateway, address) = start(bounded(config(&[service.address]))).await;
-    let mut client = Frames::connect(address).await;
-    let opening = [widen(), window(1 << 20), streams().into_iter().flat_map(request).collect()].concat();
-    client.send(&opening).await;
+    let mut client = asks_for_all(address).await;
     while strikes(&gateway) == 0 {
         assert_bounded(&gateway);
         tokio::task::yield_now().await;
@@ -192,9 +201,7 @@ async fn a_client_that_does_not_read_its_socket_holds_little() {
 async fn what_is_never_taken_is_let_go_of() {
     let service = service(LENGTH, false).await;
     let (gateway, address) = start(bounded(config(&[service.address]))).await;
-    let mut client = Frames::connect(address).await;
-    let opening = [widen(), window(1 << 20), streams().into_iter().flat_map(request).collect()].concat();
-    client.send(&opening).await;
+    let mut client = asks_for_all(address).await;
     while strikes(&gateway) == 0 {
         tokio::task::yield_now().await;
     }
@@ -207,7 +214,7 @@ async fn what_is_never_taken_is_let_go_of() {
         assert!(got == body(stream, LENGTH), "stream {stream}: {} bytes", got.len());
     }
     let mut leaves = Frames::connect(address).await;
-    leaves.send(&opening).await;
+    leaves.send(&all()).await;
     while strikes(&gateway) == 1 {
         tokio::task::yield_now().await;
     }
