@@ -95,8 +95,8 @@ impl Conn {
     #[inline]
     pub fn appetite(&self) -> usize {
         match self {
-            Self::H2In(stream) => stream.appetite(),
-            Self::H3In(stream) => stream.appetite(),
+            Self::H2In(stream) => stream.kept.appetite(),
+            Self::H3In(stream) => stream.kept.appetite(),
             Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::H2Out(_) => usize::MAX,
         }
     }
@@ -104,8 +104,8 @@ impl Conn {
     /// Takes account of bytes of an answer that are about to be read, and then written or kept.
     pub fn keep(&mut self, bytes: usize) {
         match self {
-            Self::H2In(stream) => stream.keep(bytes),
-            Self::H3In(stream) => stream.keep(bytes),
+            Self::H2In(stream) => stream.kept.set(bytes),
+            Self::H3In(stream) => stream.kept.set(bytes),
             Self::Tcp(_) | Self::Unix(_) | Self::Tls(_) | Self::H2Out(_) => {}
         }
     }

@@ -61,6 +61,37 @@ impl Unsent {
     }
 }
 
+/// What a stream keeps of its answer besides what the frame layer has; nothing once this is dropped.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    all: Rc<Unsent>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// A stream's, which keeps nothing yet.
+    pub const fn new(all: Rc<Unsent>) -> Self {
+        Self { all, bytes: 0 }
+    }
+
+    /// How many bytes of the answer should be read at once.
+    pub fn appetite(&self) -> usize {
+        self.all.appetite()
+    }
+
+    /// So many bytes wait to be sent now.
+    pub fn set(&mut self, bytes: usize) {
+        self.all.change(self.bytes, bytes);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// A stream's part of what the frame layer holds.
 #[derive(Debug)]
 pub(crate) struct Share {

@@ -14,7 +14,7 @@ use super::body::{Incoming, Out, Outgoing};
 use super::broken;
 use super::serve::Session;
 use super::websocket::Handshake;
-use crate::unsent::Handed;
+use crate::unsent::{Handed, Kept};
 
 /// Bounds on an answer's head, which the gateway wrote itself: a service's and what filters add.
 const ANSWER_LIMITS: HeadLimits =
@@ -32,7 +32,7 @@ pub(crate) struct Inbound {
     /// Of a WebSocket that was asked for with an extended CONNECT.
     handshake: Option<Handshake>,
     /// Bytes that its sender holds, because they were not taken.
-    kept: usize,
+    pub kept: Kept,
     session: Rc<Session>,
 }
 
@@ -56,16 +56,8 @@ impl Inbound {
         session: Rc<Session>,
     ) -> Self {
         session.opened();
-        Self {
-            head,
-            head_at: 0,
-            body,
-            answer: Answering::Head(respond),
-            to_head,
-            handshake,
-            kept: 0,
-            session,
-        }
+        let kept = Kept::new(session.unsent.clone());
+        Self { head, head_at: 0, body, answer: Answering::Head(respond), to_head, handshake, kept, session }
     }
 
     /// Reads the request as HTTP/1.1. At its end it waits for the answer's: then comes the end of the connection,
@@ -100,19 +92,8 @@ impl Inbound {
     pub fn poll_send(&mut self, cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
         let sent = self.send_some(cx, data);
         let used = if let Poll::Ready(Ok(used)) = sent { used } else { 0 };
-        self.keep(data.len() - used);
+        self.kept.set(data.len() - used);
         sent
-    }
-
-    /// How many bytes of the answer should be read at once.
-    pub fn appetite(&self) -> usize {
-        self.session.unsent.appetite()
-    }
-
-    /// Takes account of bytes of the answer that wait to be sent.
-    pub fn keep(&mut self, bytes: usize) {
-        self.session.unsent.change(self.kept, bytes);
-        self.kept = bytes;
     }
 
     fn send_some(&mut self, mut cx: Option<&mut Context<'_>>, data: &[u8]) -> Poll<io::Result<usize>> {
@@ -193,7 +174,6 @@ impl Drop for Inbound {
             // What is left of the request is told to stop by the frame layer (RFC 9113 §8.1).
             Answering::Ended => {}
         }
-        self.session.unsent.change(self.kept, 0);
         self.session.closed();
     }
 }

@@ -17,6 +17,7 @@ use quinn::{SendStream, StoppedError, VarInt, WriteError};
 use super::frames::Trouble;
 use super::incoming::Incoming;
 use super::session::Session;
+use crate::unsent::Kept;
 
 /// Bounds on an answer's head, which the gateway wrote itself: a service's and what filters add.
 const ANSWER_LIMITS: HeadLimits =
@@ -43,7 +44,7 @@ pub(crate) struct Inbound {
     out: Vec<u8>,
     out_at: usize,
     /// Bytes that wait to be sent, here and with their sender.
-    kept: usize,
+    pub kept: Kept,
     to_head: bool,
     stopped: Option<Stopped>,
     /// Why it is reset if it is not whole.
@@ -78,6 +79,7 @@ impl Inbound {
         whole: Rc<Cell<bool>>,
         session: Rc<Session>,
     ) -> Self {
+        let kept = Kept::new(session.unsent.clone());
         Self {
             head,
             head_at: 0,
@@ -86,7 +88,7 @@ impl Inbound {
             answer: Answering::Head,
             out: Vec::new(),
             out_at: 0,
-            kept: 0,
+            kept,
             to_head,
             stopped: None,
             code: code::INTERNAL_ERROR,
@@ -137,19 +139,8 @@ impl Inbound {
     pub fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let sent = self.send_some(cx, data);
         let used = if let Poll::Ready(Ok(used)) = sent { used } else { 0 };
-        self.keep(data.len() - used + self.out.capacity());
+        self.kept.set(data.len() - used + self.out.capacity());
         sent
-    }
-
-    /// How many bytes of the answer should be read at once.
-    pub fn appetite(&self) -> usize {
-        self.session.unsent.appetite()
-    }
-
-    /// Takes account of bytes of the answer that wait to be sent.
-    pub fn keep(&mut self, bytes: usize) {
-        self.session.unsent.change(self.kept, bytes);
-        self.kept = bytes;
     }
 
     fn send_some(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
@@ -193,7 +184,7 @@ impl Inbound {
         if !self.out.is_empty() {
             self.session.worker.buffers.give(std::mem::take(&mut self.out));
             self.out_at = 0;
-            self.keep(0);
+            self.kept.set(0);
         }
         if matches!(self.answer, Answering::Ended) && !self.whole.replace(true) {
             // A client that stopped the stream wants no end of it either.
@@ -289,7 +280,6 @@ impl Inbound {
 
 impl Drop for Inbound {
     fn drop(&mut self) {
-        self.session.unsent.change(self.kept, 0);
         if self.whole.get() {
             // What is left of the request is not wanted any more (RFC 9114 §4.1).
             return self.body.stop(code::NO_ERROR);

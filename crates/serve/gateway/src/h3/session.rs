@@ -25,7 +25,7 @@ pub(super) struct Session {
     /// Bounds on heads and trailers.
     pub head_limits: HeadLimits,
     /// What is held of the streams' answers, besides what QUIC has.
-    pub unsent: Unsent,
+    pub unsent: Rc<Unsent>,
     /// Streams that are not done yet.
     streams: Cell<usize>,
     /// The stream after the last one that came.
@@ -47,7 +47,7 @@ impl Session {
         let plan = worker.plan.borrow().clone();
         let limits = &plan.config.limits;
         let (window, stats) = (limits.http3_connection_window, worker.stats.clone());
-        let unsent = Unsent::new(window, |limits| &limits.http3_connection_window, stats);
+        let unsent = Rc::new(Unsent::new(window, |limits| &limits.http3_connection_window, stats));
         Rc::new(Self {
             connection,
             worker,
